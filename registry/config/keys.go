@@ -1,0 +1,39 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// Keys lists every key of the file as a path: "clusters[].roles[].ttl". [] is an element of a list, *
+// a key that people choose. Tests compare it with the JSON Schema and the reference configuration.
+func Keys() []string {
+	var all []string
+	add := func(prefix string, keys []string, more ...string) {
+		for _, k := range append(keys, more...) {
+			all = append(all, strings.TrimPrefix(prefix+"."+k, "."))
+		}
+	}
+	add("", fileShape.Keys())
+	add("classes", nil, "*")
+	add("clusters[]", clusterShape.Keys())
+	add("clusters[].nodes", nil, "*")
+	add("clusters[].nodes.*", nodeShape.Keys(), "*")
+	add("clusters[].defaults", defaultsShape.Keys())
+	add("clusters[].roles[]", roleShape.Keys())
+	for _, role := range []string{"clusters[].defaults", "clusters[].roles[]"} {
+		add(role+".source", sourceShape.Keys())
+		add(role+".source.operator", operatorShape.Keys())
+		add(role+".source.probe", probeShape.Keys())
+	}
+	add("zones[]", zoneShape.Keys())
+	add("zones[].ns", nil, "*")
+	add("netbios", netbiosShape.Keys())
+	add("netbios.listen[]", listenShape.Keys())
+	add("netbios.node_status", statusShape.Keys())
+	add("control", controlShape.Keys())
+	add("store", storeShape.Keys())
+	add("log", logShape.Keys())
+	slices.Sort(all)
+	return all
+}

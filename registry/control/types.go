@@ -1,0 +1,136 @@
+package control
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/nameward/nameward/registry"
+)
+
+// Status is the whole state as people and scripts see it.
+type Status struct {
+	Version string                    `json:"version"`
+	Started time.Time                 `json:"started"`
+	Change  uint64                    `json:"change"`
+	Config  ConfigStatus              `json:"config"`
+	Store   StoreStatus               `json:"store"`
+	Listen  Listen                    `json:"listen"`
+	Roles   []Role                    `json:"roles"`
+	Nodes   []Node                    `json:"nodes"`
+	Drained map[string]registry.Drain `json:"drained,omitempty"`
+	Zones   []Zone                    `json:"zones,omitempty"`
+	Checks  []Check                   `json:"checks,omitempty"`
+	Claims  map[string]uint64         `json:"claims"` // by outcome, since the start
+}
+
+// ConfigStatus tells which configuration is in force and whether a newer one was refused.
+type ConfigStatus struct {
+	File     string    `json:"file"`
+	Loaded   time.Time `json:"loaded"`            // when the one in force was taken
+	Error    string    `json:"error,omitempty"`   // what is wrong with the file as it is now
+	Rejected time.Time `json:"rejected,omitzero"` // since when
+}
+
+// StoreStatus tells where the state is kept.
+type StoreStatus struct {
+	Path  string `json:"path"`
+	Error string `json:"error,omitempty"`
+}
+
+// Listen tells where questions are answered, each as ADDRESS:PORT.
+type Listen struct {
+	DNS     []string `json:"dns"`
+	NetBIOS []string `json:"netbios"`
+}
+
+// Node is a cluster member.
+type Node struct {
+	Node    string       `json:"node"`
+	Cluster string       `json:"cluster"`
+	Site    string       `json:"site,omitempty"`
+	Public  []netip.Addr `json:"public"`
+}
+
+// Role is one role's state.
+type Role struct {
+	Role      string             `json:"role"`
+	Cluster   string             `json:"cluster"`
+	Mode      string             `json:"mode"`
+	State     string             `json:"state"`
+	Why       string             `json:"why,omitempty"`
+	Holder    []string           `json:"holder"` // who holds the claim in force
+	Epoch     uint64             `json:"epoch"`
+	Since     time.Time          `json:"since,omitzero"`
+	Expires   time.Time          `json:"expires,omitzero"`
+	Source    string             `json:"source"`
+	Origin    string             `json:"origin,omitempty"`
+	Rivals    []string           `json:"rivals,omitempty"`
+	Forced    *registry.Override `json:"forced,omitempty"`
+	Served    []string           `json:"served"`    // nodes whose addresses are answered
+	Addresses []netip.Addr       `json:"addresses"` // what is answered
+	TTL       uint32             `json:"ttl"`       // seconds
+	DNS       []string           `json:"dns,omitempty"`
+	NetBIOS   []string           `json:"netbios,omitempty"`
+}
+
+// Zone is an owned zone.
+type Zone struct {
+	Zone   string `json:"zone"`
+	Serial uint32 `json:"serial"`
+}
+
+// Check is the last verdict of a health check.
+type Check struct {
+	Role    string    `json:"role"`
+	Node    string    `json:"node"`
+	Target  string    `json:"target"`
+	Verdict string    `json:"verdict"` // "up", "down" or "unknown"
+	Since   time.Time `json:"since,omitzero"`
+	Error   string    `json:"error,omitempty"`
+}
+
+// Event is one line of the watch stream: the roles that differ from the line before. The first line
+// has all of them.
+type Event struct {
+	Time   time.Time `json:"time"`
+	Change uint64    `json:"change"`
+	Config string    `json:"config_error,omitempty"`
+	Store  string    `json:"store_error,omitempty"`
+	Roles  []Role    `json:"roles"`
+}
+
+// OverrideRequest sets or clears an override.
+type OverrideRequest struct {
+	Role   string   `json:"role"`
+	Nodes  []string `json:"nodes,omitempty"` // set only
+	By     string   `json:"by,omitempty"`
+	Reason string   `json:"reason,omitempty"`
+}
+
+// DrainRequest drains or undrains a node.
+type DrainRequest struct {
+	Node   string `json:"node"`
+	By     string `json:"by,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Force  bool   `json:"force,omitempty"` // drain the last served node too
+}
+
+type errorReply struct {
+	Error string `json:"error"`
+}
+
+// RoleOf puts a role's state into words.
+func RoleOf(s *registry.RoleState) Role {
+	r := Role{
+		Role: s.Role.Name, Cluster: s.Role.Cluster, Mode: s.Role.Mode.String(), State: s.State.String(), Why: s.Why,
+		Holder: s.Holder, Epoch: s.Epoch, Since: s.Since, Expires: s.Expires, Source: s.Role.Source.String(), Origin: s.Origin,
+		Rivals: s.Rivals, Forced: s.Forced, Served: s.ServedNames(), Addresses: s.Addrs(), TTL: s.TTL, DNS: s.Role.DNS,
+	}
+	if r.Holder == nil {
+		r.Holder = []string{}
+	}
+	for _, n := range s.Role.NetBIOS {
+		r.NetBIOS = append(r.NetBIOS, n.String())
+	}
+	return r
+}

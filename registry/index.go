@@ -1,0 +1,225 @@
+package registry
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nameward/nameward/netbios"
+)
+
+// Kind says what a DNS owner name stands for.
+type Kind uint8
+
+// The kinds of owner names. An empty non-terminal (RFC 4592, Section 2.2.2) exists in an owned zone
+// only because a name below it does.
+const (
+	KindRole Kind = iota + 1
+	KindHost
+	KindPTR
+	KindNameServer
+	KindApex
+	KindEmptyNonTerminal
+)
+
+// Entry is what the index knows of a DNS owner name, whatever the live state is.
+type Entry struct {
+	Kind Kind
+	Apex bool  // the name is also the apex of Zone
+	id   int32 // KindRole: role; KindPTR: address; KindHost: node; KindNameServer: name server
+	Zone *Zone // the owned zone that holds the name; nil: the name is overlaid
+}
+
+// index maps names to roles, nodes and addresses. It is built once for a World; a role that moves
+// leaves it alone.
+type index struct {
+	names    map[string]Entry // DNS owner names, lower case
+	netbios  map[netbios.Name]int32
+	roles    map[string]int32
+	nodes    map[string]int32
+	addrs    map[netip.Addr]int32 // public addresses
+	addrList []publicAddr
+	servers  []NameServer
+	zones    map[string]*Zone
+	owned    map[*Zone][]string // owner names by zone, sorted
+	filtered map[netip.Addr]string
+	zoneID   map[*Zone]int
+	rolesOf  map[*Node][]int32
+	nodeAddr map[*Node]*addrSet
+	ptrZone  []*Zone   // by address id: the owned reverse zone, or nil
+	nameZone [][]*Zone // by role: the owned zones that hold its names
+}
+
+type publicAddr struct {
+	addr netip.Addr
+	arpa string
+	host string // the host name of the node, "" when none
+}
+
+func newIndex(w *World) *index {
+	ix := &index{
+		names: make(map[string]Entry, len(w.Roles)+2*len(w.Nodes)), netbios: make(map[netbios.Name]int32, len(w.Roles)),
+		roles: make(map[string]int32, len(w.Roles)), nodes: make(map[string]int32, len(w.Nodes)),
+		addrs: map[netip.Addr]int32{}, zones: map[string]*Zone{}, owned: map[*Zone][]string{},
+		filtered: map[netip.Addr]string{}, zoneID: map[*Zone]int{}, rolesOf: map[*Node][]int32{},
+		nodeAddr: map[*Node]*addrSet{}, nameZone: make([][]*Zone, len(w.Roles)),
+	}
+	for i, z := range w.Zones {
+		ix.zones[z.Name] = z
+		ix.zoneID[z] = i
+	}
+	ix.addNodes(w)
+	ix.addRoles(w)
+	ix.addZones(w)
+	return ix
+}
+
+func (ix *index) addNodes(w *World) {
+	for i, n := range w.Nodes {
+		ix.nodes[n.Name] = int32(i)
+		ix.nodeAddr[n] = newAddrSet(n)
+		if n.Host != "" {
+			ix.add(n.Host, Entry{Kind: KindHost, id: int32(i)})
+		}
+		for _, o := range n.Other {
+			ix.filtered[o.Addr] = o.Class
+		}
+		for _, a := range n.Public {
+			ix.addAddr(a, n.Host)
+		}
+	}
+}
+
+func (ix *index) addAddr(a netip.Addr, host string) {
+	if id, ok := ix.addrs[a]; ok {
+		// A shared address has no one host that its PTR could name.
+		ix.addrList[id].host = ""
+		return
+	}
+	id := int32(len(ix.addrList))
+	p := publicAddr{addr: a, arpa: arpa(a), host: host}
+	ix.addrs[a] = id
+	ix.addrList = append(ix.addrList, p)
+	ix.ptrZone = append(ix.ptrZone, ix.add(p.arpa, Entry{Kind: KindPTR, id: id}))
+}
+
+func (ix *index) addRoles(w *World) {
+	for i, r := range w.Roles {
+		id := int32(i)
+		ix.roles[r.Name] = id
+		for _, name := range r.DNS {
+			if z := ix.add(name, Entry{Kind: KindRole, id: id}); z != nil && !slices.Contains(ix.nameZone[i], z) {
+				ix.nameZone[i] = append(ix.nameZone[i], z)
+			}
+		}
+		for _, nb := range r.NetBIOS {
+			ix.netbios[nb] = id
+		}
+		for _, n := range r.Nodes {
+			ix.rolesOf[n] = append(ix.rolesOf[n], id)
+		}
+	}
+}
+
+func (ix *index) addZones(w *World) {
+	for _, z := range w.Zones {
+		for _, ns := range z.NS {
+			if _, taken := ix.names[ns.Name]; !taken && len(ns.Addrs) > 0 {
+				ix.add(ns.Name, Entry{Kind: KindNameServer, id: int32(len(ix.servers))})
+				ix.servers = append(ix.servers, ns)
+			}
+		}
+	}
+	for _, z := range w.Zones {
+		ix.addAbove(z.Name, ix.zoneOf(parent(z.Name)))
+		e, ok := ix.names[z.Name]
+		if !ok {
+			e = Entry{Kind: KindApex}
+			ix.owned[z] = append(ix.owned[z], z.Name)
+		}
+		e.Apex, e.Zone = true, z
+		ix.names[z.Name] = e
+		slices.Sort(ix.owned[z])
+	}
+}
+
+// add enters a name with its owned zone and the empty non-terminals above it. The first entry of a
+// name stands; the configuration has refused a second one.
+func (ix *index) add(name string, e Entry) *Zone {
+	e.Zone = ix.zoneOf(name)
+	if old, ok := ix.names[name]; ok && old.Kind != KindEmptyNonTerminal {
+		return old.Zone
+	}
+	ix.names[name] = e
+	if e.Zone == nil {
+		return nil
+	}
+	ix.owned[e.Zone] = append(ix.owned[e.Zone], name)
+	ix.addAbove(name, e.Zone)
+	return e.Zone
+}
+
+// addAbove enters the empty non-terminals between a name and the zone that holds it, nil for none.
+func (ix *index) addAbove(name string, z *Zone) {
+	if z == nil {
+		return
+	}
+	for up := parent(name); len(up) > len(z.Name); up = parent(up) {
+		if _, ok := ix.names[up]; ok {
+			return
+		}
+		ix.names[up] = Entry{Kind: KindEmptyNonTerminal, Zone: z}
+	}
+}
+
+// zoneOf returns the closest owned zone at or above a lower-case name, or nil.
+func (ix *index) zoneOf(name string) *Zone {
+	if len(ix.zones) == 0 {
+		return nil
+	}
+	for {
+		if z, ok := ix.zones[name]; ok {
+			return z
+		}
+		if name == "." || name == "" {
+			return nil
+		}
+		name = parent(name)
+	}
+}
+
+// parent cuts the first label; the parent of a top-level name is ".".
+func parent(name string) string {
+	for i := 0; i < len(name)-1; i++ {
+		switch name[i] {
+		case '\\': // an escaped octet or dot, RFC 4343, Section 2.1
+			i++
+		case '.':
+			return name[i+1:]
+		}
+	}
+	return "."
+}
+
+// arpa returns the owner name of an address's PTR record: RFC 1035, Section 3.5, and RFC 3596,
+// Section 2.5.
+func arpa(a netip.Addr) string {
+	const hex = "0123456789abcdef"
+	raw := a.AsSlice()
+	var b strings.Builder
+	for i := len(raw) - 1; i >= 0; i-- {
+		if a.Is6() {
+			b.Write([]byte{hex[raw[i]&15], '.', hex[raw[i]>>4], '.'})
+			continue
+		}
+		b.WriteString(strconv.Itoa(int(raw[i])))
+		b.WriteByte('.')
+	}
+	if a.Is6() {
+		b.WriteString("ip6.arpa.")
+	} else {
+		b.WriteString("in-addr.arpa.")
+	}
+	return b.String()
+}

@@ -1,0 +1,127 @@
+package registry
+
+import (
+	"maps"
+	"time"
+)
+
+// Store keeps what must survive a restart. Load gives what was committed; Commit applies a delta whole
+// or not at all and returns when it is on stable storage.
+type Store interface {
+	Load() (Saved, error)
+	Commit(Delta) error
+	Close() error
+}
+
+// Saved is the durable part of the state. Roles and nodes that the configuration no longer names stay
+// in it, so that a role that comes back does not start over at an old epoch.
+type Saved struct {
+	Change    uint64
+	Records   map[string]Record   // by role
+	Overrides map[string]Override // by role
+	Drains    map[string]Drain    // by node
+	Serials   map[string]uint32   // by owned zone
+}
+
+// Delta is one step of the durable state. A nil value deletes.
+type Delta struct {
+	Change    uint64
+	Records   map[string]Record
+	Overrides map[string]*Override
+	Drains    map[string]*Drain
+	Serials   map[string]uint32
+}
+
+func (d Delta) empty() bool {
+	return len(d.Records) == 0 && len(d.Overrides) == 0 && len(d.Drains) == 0 && len(d.Serials) == 0
+}
+
+// with returns d followed by later, as one step.
+func (d Delta) with(later Delta) *Delta {
+	return &Delta{
+		Change:  later.Change,
+		Records: merge(maps.Clone(d.Records), later.Records), Overrides: merge(maps.Clone(d.Overrides), later.Overrides),
+		Drains: merge(maps.Clone(d.Drains), later.Drains), Serials: merge(maps.Clone(d.Serials), later.Serials),
+	}
+}
+
+// Record is the last claim that a role accepted.
+type Record struct {
+	Nodes  []string  `json:"nodes"` // the holder, or the members in mode all; empty: nobody
+	Epoch  uint64    `json:"epoch"`
+	Since  time.Time `json:"since"`
+	Origin string    `json:"origin,omitempty"`
+}
+
+// Override is an operator's word that stands above every source until it is cleared.
+type Override struct {
+	Nodes  []string  `json:"nodes"`
+	Since  time.Time `json:"since"`
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Drain takes a node out of service until it is undrained.
+type Drain struct {
+	Since  time.Time `json:"since"`
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Memory is a Store that forgets with the process: for tests, and for dry runs.
+type Memory struct {
+	Saved Saved
+	// Err, when set, is what Commit returns.
+	Err error
+}
+
+// Load returns a copy of what was committed.
+func (m *Memory) Load() (Saved, error) {
+	return Saved{
+		Change: m.Saved.Change, Records: maps.Clone(m.Saved.Records), Overrides: maps.Clone(m.Saved.Overrides),
+		Drains: maps.Clone(m.Saved.Drains), Serials: maps.Clone(m.Saved.Serials),
+	}, nil
+}
+
+// Commit applies the delta.
+func (m *Memory) Commit(d Delta) error {
+	if m.Err != nil {
+		return m.Err
+	}
+	m.Saved.Apply(d)
+	return nil
+}
+
+// Close does nothing.
+func (m *Memory) Close() error { return nil }
+
+// Apply makes the step d.
+func (s *Saved) Apply(d Delta) {
+	s.Change = d.Change
+	s.Records = merge(s.Records, d.Records)
+	s.Serials = merge(s.Serials, d.Serials)
+	s.Overrides = mergeOrDelete(s.Overrides, d.Overrides)
+	s.Drains = mergeOrDelete(s.Drains, d.Drains)
+}
+
+func merge[V any](to, from map[string]V) map[string]V {
+	if to == nil {
+		to = make(map[string]V, len(from))
+	}
+	maps.Copy(to, from)
+	return to
+}
+
+func mergeOrDelete[V any](to map[string]V, from map[string]*V) map[string]V {
+	if to == nil {
+		to = make(map[string]V, len(from))
+	}
+	for k, v := range from {
+		if v == nil {
+			delete(to, k)
+			continue
+		}
+		to[k] = *v
+	}
+	return to
+}
