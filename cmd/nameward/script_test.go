@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nameward/nameward/registry/control"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"nameward": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScripts runs testdata/script: what a person types and what they see.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("DNS", freePort(t))
+			env.Setenv("NBNS", freePort(t))
+			env.Setenv("NAMEWARD_SOCKET", filepath.Join(env.WorkDir, "run", "c.sock"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await":  await,
+			"expand": expand,
+		},
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+	})
+}
+
+// freePort finds a port of the loopback address that was free a moment ago, for UDP and TCP.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 20 {
+		ln, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		_, port, _ := net.SplitHostPort(ln.Addr().String())
+		if pc, err := net.ListenPacket("udp4", "127.0.0.1:"+port); err == nil {
+			pc.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free for UDP and TCP")
+	return ""
+}
+
+// await waits until the nameward of the script answers, or until the words that follow stand in the
+// status of a role: await [ROLE WORD].
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	client := control.NewClient(ts.Getenv("NAMEWARD_SOCKET"))
+	var last string
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		st, err := client.Status(ctx)
+		cancel()
+		if err != nil {
+			last = err.Error()
+			continue
+		}
+		if len(args) == 0 {
+			return
+		}
+		for _, r := range st.Roles {
+			last = r.State + " " + strings.Join(r.Served, ",") + " " + r.Why + " " + st.Config.Error
+			if r.Role == args[0] && strings.Contains(last, args[1]) {
+				return
+			}
+		}
+	}
+	ts.Fatalf("waited for %q, saw: %s", args, last)
+}
+
+// expand writes the environment's values into files.
+func expand(ts *testscript.TestScript, _ bool, files []string) {
+	for _, f := range files {
+		path := ts.MkAbs(f)
+		ts.Check(os.WriteFile(path, []byte(os.Expand(ts.ReadFile(f), ts.Getenv)), 0o644))
+	}
+}

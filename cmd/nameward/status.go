@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nameward/nameward/registry/control"
+)
+
+func newStatus() *cobra.Command {
+	var asJSON, watch bool
+	cmd := &cobra.Command{
+		Use: "status [ROLE...]", Short: "Show who holds each role, since when, why, and what is answered",
+	}
+	client := controlFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, roles []string) error {
+		if watch {
+			return watchStatus(cmd, client(), roles, asJSON)
+		}
+		ctx, cancel := withTimeout(cmd)
+		defer cancel()
+		st, err := client().Status(ctx)
+		if err != nil {
+			return told(err)
+		}
+		if st.Roles, err = only(st.Roles, roles); err != nil {
+			return exit{exitFindings, err}
+		}
+		if asJSON {
+			return printJSON(cmd.OutOrStdout(), st)
+		}
+		printStatus(cmd.OutOrStdout(), st, time.Now())
+		return nil
+	}
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on and print every change as it happens")
+	cmd.ValidArgsFunction = completeFrom(client, roleNames)
+	return cmd
+}
+
+// only keeps the roles with the given names, all if there are none.
+func only(all []control.Role, names []string) ([]control.Role, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var out []control.Role
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(r control.Role) bool { return r.Role == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no role is named %q", name)
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
+}
+
+// watchStatus prints the state once and then what changes.
+func watchStatus(cmd *cobra.Command, client *control.Client, names []string, asJSON bool) error {
+	out := cmd.OutOrStdout()
+	return told(client.Watch(cmd.Context(), func(ev control.Event) error {
+		if len(names) > 0 {
+			ev.Roles = slices.DeleteFunc(ev.Roles, func(r control.Role) bool { return !slices.Contains(names, r.Role) })
+		}
+		if asJSON {
+			return printJSON(out, ev)
+		}
+		for _, r := range ev.Roles {
+			fmt.Fprintf(out, "%s  change %-6d %s: %s, holder %s, epoch %d, answers %s%s\n", ev.Time.Format("15:04:05.000"), ev.Change,
+				r.Role, r.State, orNone(r.Holder), r.Epoch, addrList(r.Addresses), because(r.Why))
+		}
+		if ev.Store != "" {
+			fmt.Fprintf(out, "%s  the state cannot be saved: %s\n", ev.Time.Format("15:04:05.000"), ev.Store)
+		}
+		return nil
+	}))
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
+}
+
+// printStatus prints what is wrong first, then the table.
+func printStatus(w io.Writer, st control.Status, now time.Time) {
+	if st.Config.Error != "" {
+		fmt.Fprintf(w, "! configuration: the file is bad since %s, the one loaded %s ago is in force\n%s\n", st.Config.Rejected.Format(time.DateTime),
+			age(st.Config.Loaded, now), indent(st.Config.Error))
+	}
+	if st.Store.Error != "" {
+		fmt.Fprintf(w, "! store %s: the state cannot be saved: %s\n", st.Store.Path, st.Store.Error)
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "ROLE\tMODE\tHOLDER\tEPOCH\tSINCE\tSTATE\tSERVED\tADDRESSES\tSOURCE")
+	for _, r := range st.Roles {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Role, r.Mode, orNone(r.Holder), r.Epoch, age(r.Since, now), r.State,
+			orNone(r.Served), addrList(r.Addresses), r.Source)
+	}
+	tw.Flush()
+	for _, r := range st.Roles {
+		if r.Why != "" {
+			fmt.Fprintf(w, "! %s: %s\n", r.Role, r.Why)
+		}
+	}
+	for _, node := range sortedKeys(st.Drained) {
+		d := st.Drained[node]
+		fmt.Fprintf(w, "! node %s is drained since %s%s\n", node, d.Since.Format(time.DateTime), because(strings.TrimSpace(d.By+" "+d.Reason)))
+	}
+	for _, c := range st.Checks {
+		if c.Verdict != "up" {
+			fmt.Fprintf(w, "! check of %s for %s (%s): %s %s\n", c.Node, c.Role, c.Target, c.Verdict, c.Error)
+		}
+	}
+	fmt.Fprintf(w, "change %d, %s\n", st.Change, count(len(st.Roles), "role"))
+}
+
+func indent(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") }
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// age writes how long ago something was, in the two units that matter.
+func age(t, now time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	d := max(0, now.Sub(t))
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+}

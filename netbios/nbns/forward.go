@@ -1,0 +1,87 @@
+package nbns
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/registry"
+)
+
+// A client waits 1.5 s to 5 s before it asks again; with two tries of half a second a dead first
+// server leaves time for the second one.
+const (
+	forwardTries   = 2
+	forwardTimeout = 500 * time.Millisecond
+	// maxForwarding bounds the sockets and goroutines of forwarded queries.
+	maxForwarding = 512
+)
+
+type pendingKey struct {
+	from netip.AddrPort
+	id   uint16
+}
+
+// forward passes a query on to the WINS servers. A query that the client repeats meanwhile is not
+// passed on twice.
+func (s *Server) forward(p packet, id uint16, name netbios.Name) ([]byte, later, Outcome) {
+	key := pendingKey{p.from, id}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, again := s.underWay[key]; again {
+		return nil, nil, Silent
+	}
+	if len(s.underWay) >= maxForwarding {
+		return nil, nil, Shed
+	}
+	if s.underWay == nil {
+		s.underWay = map[pendingKey]struct{}{}
+	}
+	s.underWay[key] = struct{}{}
+	return nil, func(ctx context.Context) ([]byte, Outcome) {
+		defer s.forget(key)
+		return s.askUpstream(ctx, id, name)
+	}, Forwarded
+}
+
+func (s *Server) forget(key pendingKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.underWay, key)
+}
+
+// askUpstream asks one WINS server after the other. The first that answers, positively or not, is
+// believed; what it says is filtered. If none answers the client is left to ask its next server.
+func (s *Server) askUpstream(ctx context.Context, id uint16, name netbios.Name) ([]byte, Outcome) {
+	client := Client{UnicastTries: forwardTries, UnicastTimeout: forwardTimeout}
+	for _, server := range s.settings.Load().Forward {
+		result, err := client.Query(ctx, server, name)
+		var negative *NegativeError
+		switch {
+		case errors.As(err, &negative):
+			return netbios.AppendNegativeQueryResponse(nil, id, negative.Rcode, name), Forwarded
+		case err != nil:
+			s.Log.Debug().Err(err).Stringer("server", server).Msg("asking the WINS server")
+			continue
+		}
+		kept := unfiltered(s.Snapshot(), result.Addrs)
+		if len(kept) == 0 {
+			return netbios.AppendNegativeQueryResponse(nil, id, netbios.RcodeName, name), Filtered
+		}
+		return netbios.AppendPositiveQueryResponse(nil, id, name, uint32(result.TTL/time.Second), kept...), Forwarded
+	}
+	return nil, ForwardedNothing
+}
+
+// unfiltered leaves out the addresses that must never be published.
+func unfiltered(snap *registry.Snapshot, addrs []netbios.Address) []netbios.Address {
+	kept := addrs[:0:0]
+	for _, a := range addrs {
+		if _, filtered := snap.Filtered(a.Addr); !filtered {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,141 @@
+package nbns
+
+import (
+	"net/netip"
+
+	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/registry"
+)
+
+// handle decides on one packet. The reply is appended to dst; one that takes time comes back as more,
+// which then has the outcome too. Every packet ends in exactly one outcome.
+func (s *Server) handle(snap *registry.Snapshot, p packet, dst []byte) (reply []byte, more later, outcome Outcome) {
+	h, q, err := netbios.ParseQuestion(p.data)
+	switch {
+	case err != nil && h.IsResponse():
+		// Never answer a response: two servers would talk for ever.
+		return nil, nil, Response
+	case err != nil:
+		return nil, nil, malformed(err)
+	case q.Class != netbios.ClassIN:
+		return nil, nil, Silent
+	case h.Opcode != netbios.OpQuery:
+		reply, outcome = s.handleClaim(snap, p, q.Name, dst)
+		return reply, nil, outcome
+	case q.Type == netbios.TypeNBSTAT:
+		reply, outcome = s.nodeStatus(snap, p, h, q.Name, dst)
+		return reply, nil, outcome
+	case q.Type != netbios.TypeNB:
+		return nil, nil, Silent
+	case h.Flags&netbios.FlagBroadcast != 0 && !p.broadcast:
+		// RFC 1002, Section 4.2.1.1: B says that the packet was broadcast; this one was not.
+		return nil, nil, Silent
+	}
+	return s.nameQuery(snap, p, h, q.Name, dst)
+}
+
+func malformed(err error) Outcome {
+	switch netbios.Reason(err) {
+	case "short":
+		return Short
+	case "name", "scope":
+		return BadName
+	case "record", "rdata":
+		return BadRecord
+	}
+	return BadHeader
+}
+
+// nameQuery answers a name query: RFC 1002, Section 5.1.4.2 for the server, 5.1.1.3 for broadcasts.
+func (s *Server) nameQuery(snap *registry.Snapshot, p packet, h netbios.Header, name netbios.Name, dst []byte) ([]byte, later, Outcome) {
+	if role, ok := snap.NetBIOS(name); ok {
+		reply, outcome := guarded(role, p, h.ID, name, dst)
+		return reply, nil, outcome
+	}
+	switch {
+	case p.broadcast:
+		return nil, nil, Silent
+	case len(s.settings.Load().Forward) > 0 && h.Flags&netbios.FlagRecursionDesired != 0:
+		return s.forward(p, h.ID, name)
+	}
+	return netbios.AppendNegativeQueryResponse(dst, h.ID, netbios.RcodeName, name), nil, Negative
+}
+
+// guarded answers for a role's name. In mode single the answer is one address of each node that is
+// served, so that no client can choose a wrong one; in mode all it is the list.
+func guarded(role *registry.RoleState, p packet, id uint16, name netbios.Name, dst []byte) ([]byte, Outcome) {
+	var room [maxAddrs]netbios.Address
+	addrs := room[:0]
+	if role.Role.Mode == registry.Single {
+		for _, n := range role.Served {
+			if a, ok := firstIPv4(n.Public); ok {
+				addrs = append(addrs, netbios.Address{Flags: netbios.HNode, Addr: a})
+			}
+		}
+	} else {
+		for _, a := range role.V4()[:min(len(role.V4()), maxAddrs)] {
+			addrs = append(addrs, netbios.Address{Flags: netbios.HNode, Addr: a})
+		}
+	}
+	switch {
+	case len(addrs) > 0:
+		return netbios.AppendPositiveQueryResponse(dst, id, name, role.TTL, addrs...), Positive
+	case role.Unknown():
+		return nil, NoHolder
+	case p.broadcast:
+		return nil, Silent
+	}
+	return netbios.AppendNegativeQueryResponse(dst, id, netbios.RcodeName, name), Negative
+}
+
+// maxAddrs is how many addresses a name has at most, as in WINS: 25 members of an internet group.
+const maxAddrs = 25
+
+func firstIPv4(addrs []netip.Addr) (netip.Addr, bool) {
+	for _, a := range addrs {
+		if a.Is4() {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// handleClaim deals with registrations, refreshes and releases. There is no database here: a node that
+// registers a guarded name is quietly accepted, since a refusal would fail its cluster resource, and
+// nothing that it says is published. The role's state decides.
+func (s *Server) handleClaim(snap *registry.Snapshot, p packet, name netbios.Name, dst []byte) ([]byte, Outcome) {
+	m, err := netbios.ParseRequest(p.data)
+	if err != nil {
+		return nil, malformed(err)
+	}
+	claim, _ := m.Claim()
+	_, isGuarded := snap.NetBIOS(name)
+	var answer netbios.Message
+	outcome := QuietAccept
+	switch form := m.Form(); {
+	case p.broadcast:
+		return nil, Silent
+	case form == netbios.FormRelease && isGuarded:
+		answer, outcome = netbios.NewPositiveRelease(m.ID, name, claim.Addrs...), QuietIgnore
+	case form == netbios.FormRelease:
+		answer, outcome = netbios.NewNegativeRelease(m.ID, netbios.RcodeNotImplemented, name, claim.Addrs...), Unsupported
+	case isGuarded:
+		answer = netbios.NewPositiveRegistration(m.ID, name, grantedTTL(claim.TTL), claim.Addrs...)
+	default:
+		answer, outcome = netbios.NewNegativeRegistration(m.ID, netbios.RcodeNotImplemented, name, 0, claim.Addrs...), Unsupported
+	}
+	reply, err := answer.Append(dst)
+	if err != nil {
+		return nil, BadRecord
+	}
+	return reply, outcome
+}
+
+// grantedTTL echoes what was asked for; a claim without end gets the six days of WINS, in seconds.
+func grantedTTL(asked uint32) uint32 {
+	const sixDays = 6 * 24 * 60 * 60
+	if asked == 0 || asked > sixDays {
+		return sixDays
+	}
+	return asked
+}

@@ -1,0 +1,300 @@
+package nameward
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/nameward/nameward/netbios/nbns"
+	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/config"
+	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/follow"
+	"github.com/nameward/nameward/registry/source/file"
+	"github.com/nameward/nameward/registry/source/probe"
+	"github.com/nameward/nameward/registry/store/bolt"
+)
+
+// Version is what status shows; the command sets it.
+var Version = "dev"
+
+// Guard is one running world: the state of the roles and all that feeds it and answers from it but
+// DNS. It is made from one nameward.yaml and follows that file.
+type Guard struct {
+	path    string
+	log     zerolog.Logger
+	started time.Time
+	store   *bolt.Store
+	reg     *registry.Registry
+	files   *file.Source
+	probes  *probe.Source
+	netbios netbiosService
+
+	mu      sync.Mutex // held while a configuration is put in force
+	cfg     *config.Config
+	status  control.ConfigStatus
+	reloads reloadCounts
+	cancel  context.CancelFunc
+	tasks   sync.WaitGroup
+	dns     dnsListeners
+	judged  digest // of the content last judged, so that an event without news is no reload
+}
+
+// dnsListeners are the addresses that the current instance of the server answers DNS on.
+type dnsListeners struct {
+	owner any
+	addrs []string
+}
+
+type reloadCounts struct{ good, bad uint64 }
+
+// firstWord is how long the start waits for sources that only have to read a file.
+const firstWord = 2 * time.Second
+
+// Loaded is a configuration that is fit to be started.
+type Loaded struct {
+	*config.Config
+	digest digest // of its text
+}
+
+type digest [sha256.Size]byte
+
+// Load reads and checks the configuration file at path. The error names every problem.
+func Load(path string) (*Loaded, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.Parse(path, content)
+	if err != nil {
+		return nil, err
+	}
+	return &Loaded{cfg, sha256.Sum256(content)}, nil
+}
+
+// Start runs the world of a configuration that was loaded from path. It returns when every claim file
+// was read once and every socket is open.
+func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
+	cfg := loaded.Config
+	store, err := bolt.Open(cfg.Store.Bolt)
+	if err != nil {
+		return nil, err
+	}
+	g := &Guard{path: path, log: log, started: time.Now(), store: store, cfg: cfg, judged: loaded.digest}
+	g.status = control.ConfigStatus{File: path, Loaded: g.started}
+	if g.reg, err = registry.Open(cfg.World, store, log); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	g.cancel = cancel
+	g.files, g.probes = file.New(g.reg, log), probe.New(g.reg, log)
+	g.netbios.server = &nbns.Server{Snapshot: g.reg.Snapshot, Log: log}
+	g.netbios.tasks = &g.tasks
+	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
+		cancel()
+		return nil, errors.Join(err, store.Close())
+	}
+	g.configureSources(cfg)
+	g.run(ctx)
+	select {
+	case <-g.files.Ready():
+	case <-time.After(firstWord):
+		log.Warn().Msg("not every claim file could be read yet; the last known state is served meanwhile")
+	}
+	debug.FreeOSMemory()
+	return g, nil
+}
+
+// run starts the tasks. Each ends with ctx; one that fails is logged and does not take the others
+// along, for stale beats blank.
+func (g *Guard) run(ctx context.Context) {
+	ctl := &control.Server{
+		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus,
+		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Listen: g.listen, StorePath: g.cfg.Store.Bolt, Log: g.log,
+	}
+	socket := g.cfg.Control.Socket
+	for name, task := range map[string]func(context.Context) error{
+		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run, "configuration file": g.followConfig,
+		"control": func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
+	} {
+		g.tasks.Go(func() {
+			if err := task(ctx); err != nil && ctx.Err() == nil {
+				g.log.Error().Err(err).Str("task", name).Msg("a part of nameward has stopped; the rest goes on")
+			}
+		})
+	}
+}
+
+// Close ends every task and closes the store.
+func (g *Guard) Close() error {
+	g.cancel()
+	g.netbios.closeAllBut(nil)
+	g.tasks.Wait()
+	return g.store.Close()
+}
+
+// Snapshot returns the live state.
+func (g *Guard) Snapshot() *registry.Snapshot { return g.reg.Snapshot() }
+
+// answersDNS notes where an instance of the server answers DNS; a new instance's word replaces the old.
+func (g *Guard) answersDNS(owner any, addrs []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.dns.owner != owner {
+		g.dns = dnsListeners{owner: owner}
+	}
+	g.dns.addrs = append(g.dns.addrs, addrs...)
+}
+
+func (g *Guard) listen() control.Listen {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l := control.Listen{DNS: slices.Clone(g.dns.addrs), NetBIOS: []string{}}
+	for _, o := range g.netbios.open {
+		l.NetBIOS = append(l.NetBIOS, o.sock.LocalAddr().String())
+	}
+	return l
+}
+
+// Ready reports whether every claim file was read once and every role that a source decides on has a
+// known state.
+func (g *Guard) Ready() bool {
+	select {
+	case <-g.files.Ready():
+	default:
+		return false
+	}
+	for s := range g.Snapshot().Roles() {
+		if s.Unknown() && s.Role.Source.Kind != registry.SourceOperator {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *Guard) configStatus() control.ConfigStatus {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.status
+}
+
+// followConfig puts the configuration file in force whenever it changes.
+func (g *Guard) followConfig(ctx context.Context) error {
+	f := follow.New(g.log, func(f follow.File) {
+		// The outcome is logged and kept for status; there is nobody here to tell.
+		_ = g.judge(f.Content, f.Err, false)
+	})
+	f.MaxSize = maxConfig
+	f.Set([]string{g.path})
+	return f.Run(ctx)
+}
+
+// maxConfig bounds the configuration file in octets.
+const maxConfig = 256 << 20
+
+// Reload reads the configuration file and puts it in force, all of it or nothing. The error names
+// every problem; the last good configuration then stays.
+func (g *Guard) Reload() error {
+	content, err := os.ReadFile(g.path)
+	// Whoever asks by hand gets an answer even if the file is the same.
+	return g.judge(content, err, true)
+}
+
+// judge takes what the configuration file says now. Content that was judged before is passed over
+// unless again is set.
+func (g *Guard) judge(content []byte, err error, again bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err == nil {
+		sum := digest(sha256.Sum256(content))
+		if sum == g.judged && !again {
+			return nil
+		}
+		g.judged = sum
+		err = g.putInForce(content)
+		// The parsed text is several times as large as what is kept of it.
+		debug.FreeOSMemory()
+	}
+	if err != nil {
+		if g.status.Error == "" {
+			g.status.Rejected = time.Now()
+		}
+		g.status.Error = err.Error()
+		g.reloads.bad++
+		g.log.Error().Err(err).Str("file", g.path).Msg("the configuration is not taken; the last good one stays in force")
+		return err
+	}
+	g.status = control.ConfigStatus{File: g.path, Loaded: time.Now()}
+	g.reloads.good++
+	g.log.Info().Str("file", g.path).Int("roles", len(g.cfg.World.Roles)).Msg("configuration in force")
+	return nil
+}
+
+// reloadCounts returns how many configurations were taken and refused.
+func (g *Guard) reloadCounts() reloadCounts {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.reloads
+}
+
+// putInForce applies a new configuration. What can fail comes first.
+func (g *Guard) putInForce(content []byte) error {
+	cfg, err := config.Parse(g.path, content)
+	if err != nil {
+		return err
+	}
+	if cfg.Store != g.cfg.Store || cfg.Control != g.cfg.Control {
+		return fmt.Errorf("%s: store and control socket cannot change while nameward runs; restart it to move them", g.path)
+	}
+	ctx := context.Background()
+	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
+		return err
+	}
+	if err := g.reg.Configure(ctx, cfg.World); err != nil {
+		return errors.Join(err, g.netbios.apply(ctx, g.cfg.NetBIOS))
+	}
+	g.cfg = cfg
+	ApplyLog(cfg.Log)
+	g.configureSources(cfg)
+	return nil
+}
+
+// ApplyLog is told the log settings whenever a configuration comes into force; the command sets it.
+var ApplyLog = func(config.Log) {}
+
+func (g *Guard) configureSources(cfg *config.Config) {
+	files, probes := map[string][]string{}, map[string]*config.Probe{}
+	for role, spec := range cfg.Sources {
+		switch spec.Kind {
+		case config.SourceFile:
+			files[role] = spec.Files
+		case config.SourceProbe:
+			probes[role] = spec.Probe
+		}
+	}
+	g.files.Configure(files)
+	g.probes.Configure(cfg.World, probes)
+}
+
+func (g *Guard) checks() []control.Check {
+	var out []control.Check
+	for _, s := range g.probes.Statuses() {
+		c := control.Check{Role: s.Role, Node: s.Node, Target: s.Addr.String(), Verdict: "unknown", Since: s.Since, Error: s.Error}
+		switch {
+		case s.Known && s.Healthy:
+			c.Verdict = "up"
+		case s.Known:
+			c.Verdict = "down"
+		}
+		out = append(out, c)
+	}
+	return out
+}

@@ -1,0 +1,96 @@
+package nameward
+
+import (
+	"github.com/coredns/coredns/plugin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nameward/nameward/netbios/nbns"
+	"github.com/nameward/nameward/registry"
+)
+
+func init() { prometheus.MustRegister(collector{}) }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, "nameward", name), help, labels, nil)
+}
+
+// Labels are small closed sets, never an address or a name.
+var (
+	rolesDesc    = desc("roles", "Roles by state.", "state")
+	changesDesc  = desc("changes_total", "Number of the change in force; survives restarts.")
+	claimsDesc   = desc("claims_total", "Claims by outcome.", "outcome")
+	commitsDesc  = desc("store_commits_total", "Commits to the store by result.", "result")
+	storeDesc    = desc("store_failing", "1 while the state cannot be saved.")
+	loadedDesc   = desc("config_loaded_timestamp_seconds", "When the configuration in force was taken.")
+	rejectedDesc = desc("config_rejected", "1 while the configuration file is bad and the last good one is in force.")
+	reloadsDesc  = desc("config_reloads_total", "Configurations read while running, by result.", "result")
+	packetsDesc  = desc("nbns_packets_total", "Packets of the NetBIOS name service by outcome.", "outcome")
+	drainedDesc  = desc("nodes_drained", "Nodes that an operator took out of service.")
+)
+
+// collector reads the running guards when Prometheus asks, so that counting costs the packets nothing.
+type collector struct{}
+
+func (collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		rolesDesc, changesDesc, claimsDesc, commitsDesc, storeDesc, loadedDesc, rejectedDesc, reloadsDesc, packetsDesc, drainedDesc,
+	} {
+		ch <- d
+	}
+}
+
+// Collect reports one guard. A Corefile may name several files, but their numbers would collide; the
+// first one by path is reported.
+func (collector) Collect(ch chan<- prometheus.Metric) {
+	g := guards.first()
+	if g == nil {
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	snap := g.Snapshot()
+	states, drained := census(snap)
+	for _, s := range registry.States {
+		gauge(rolesDesc, float64(states[s]), s.String())
+	}
+	gauge(drainedDesc, float64(drained))
+	counter(changesDesc, snap.Change)
+	gauge(storeDesc, oneIf(snap.StoreErr != nil))
+	counts, status, reloads := g.reg.Counts(), g.configStatus(), g.reloadCounts()
+	for _, o := range registry.Outcomes {
+		counter(claimsDesc, counts.Claims[o], o.String())
+	}
+	counter(commitsDesc, counts.Commits, "ok")
+	counter(commitsDesc, counts.CommitErrors, "error")
+	gauge(loadedDesc, float64(status.Loaded.UnixMilli())/1000)
+	gauge(rejectedDesc, oneIf(status.Error != ""))
+	counter(reloadsDesc, reloads.good, "ok")
+	counter(reloadsDesc, reloads.bad, "rejected")
+	for _, o := range nbns.Outcomes() {
+		counter(packetsDesc, g.netbios.server.Counters.Get(o), o.String())
+	}
+}
+
+func census(snap *registry.Snapshot) (states map[registry.State]int, drained int) {
+	states = map[registry.State]int{}
+	for s := range snap.Roles() {
+		states[s.State]++
+	}
+	for _, n := range snap.World.Nodes {
+		if _, is := snap.Drained(n.Name); is {
+			drained++
+		}
+	}
+	return states, drained
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

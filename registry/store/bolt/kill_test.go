@@ -1,0 +1,142 @@
+package bolt
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nameward/nameward/registry"
+)
+
+// childEnv names the state file to the child process of TestKill.
+const childEnv = "NAMEWARD_TEST_BOLT_CHILD"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childEnv); path != "" {
+		commitForever(path)
+	}
+	os.Exit(m.Run())
+}
+
+// commitForever takes up at the last change and prints the number of every one that Commit
+// acknowledged.
+func commitForever(path string) {
+	s, err := Open(path)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	saved, err := s.Load()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for n := saved.Change + 1; ; n++ {
+		if err := s.Commit(numbered(n)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(n)
+	}
+}
+
+// numbered is a delta in which every part says n.
+func numbered(n uint64) registry.Delta {
+	rec := registry.Record{Nodes: []string{"ex1"}, Epoch: n, Since: time.Unix(int64(n), 0).UTC()}
+	return registry.Delta{
+		Change: n, Serials: map[string]uint32{"corp.example.": uint32(n)},
+		Records:   map[string]registry.Record{"mailbox": rec, "role-" + strconv.FormatUint(n%1000, 10): rec},
+		Overrides: map[string]*registry.Override{"mailbox": {Nodes: []string{"ex1"}, Reason: strconv.FormatUint(n, 10)}},
+	}
+}
+
+func TestKill(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Skip(err)
+	}
+	path := filepath.Join(t.TempDir(), "state.db")
+	rounds, total := 25, uint64(0)
+	for round := range rounds {
+		acked := killedChild(t, self, path)
+		total = max(total, acked)
+		checkNumbered(t, path, round, total)
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d kills, %d commits acknowledged", rounds, total)
+	if total < uint64(rounds) {
+		t.Errorf("only %d commits in %d rounds: the test proves nothing", total, rounds)
+	}
+}
+
+// killedChild kills a committing child at a random moment and returns the last number that it had
+// printed.
+func killedChild(t *testing.T, self, path string) uint64 {
+	t.Helper()
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), childEnv+"="+path)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var last atomic.Uint64
+	first, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			n, err := strconv.ParseUint(lines.Text(), 10, 64)
+			if err == nil && last.Swap(n) == 0 {
+				close(first)
+			}
+		}
+	}()
+	// Every fourth child is killed while it opens the file or soon after.
+	if rand.IntN(4) > 0 {
+		select {
+		case <-first:
+		case <-time.After(20 * time.Second):
+			t.Error("the child commits nothing")
+		}
+	}
+	time.Sleep(time.Duration(rand.IntN(60_000)) * time.Microsecond)
+	_ = cmd.Process.Kill()
+	<-done
+	_ = cmd.Wait()
+	return last.Load()
+}
+
+func checkNumbered(t *testing.T, path string, round int, acked uint64) {
+	t.Helper()
+	s, err := Open(path)
+	if err != nil {
+		t.Fatalf("round %d: %v", round, err)
+	}
+	defer func() { _ = s.Close() }()
+	saved, err := s.Load()
+	if err != nil {
+		t.Fatalf("round %d: %v", round, err)
+	}
+	n := saved.Change
+	if n < acked {
+		t.Errorf("round %d: change %d was acknowledged, the file has %d", round, acked, n)
+	}
+	if n == 0 {
+		return
+	}
+	if e, s, o := saved.Records["mailbox"].Epoch, saved.Serials["corp.example."], saved.Overrides["mailbox"].Reason; e != n || s != uint32(n) || o != strconv.FormatUint(n, 10) {
+		t.Errorf("round %d: change %d is there in part: epoch %d, serial %d, override %s", round, n, e, s, o)
+	}
+}
