@@ -59,7 +59,5 @@ func (e *editor[T]) set(i int, value T) {
 	e.v.chunks[c][i%chunkLen] = value
 }
 
-func (e *editor[T]) at(i int) T { return e.v.at(i) }
-
 // done returns the finished vector; the editor must not be used again.
 func (e *editor[T]) done() vector[T] { return e.v }

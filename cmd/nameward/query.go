@@ -69,7 +69,6 @@ type query struct {
 	netbiosName   netbios.Name
 	netbiosServer netip.AddrPort
 	timeout       time.Duration
-	skipped       string // why NetBIOS or DNS is not asked
 }
 
 // plan finds out what a name stands for: from the local nameward's roles, else from its form.

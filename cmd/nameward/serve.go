@@ -48,10 +48,20 @@ func newServe() *cobra.Command {
 	f.StringVar(&o.config, "config", "/etc/nameward/nameward.yaml", "the configuration `file`")
 	f.StringVar(&o.corefile, "corefile", "", "a Corefile `file` of your own instead of the built-in one")
 	f.StringVar(&o.listen, "listen", ":53", "where DNS listens: `[address]:port`")
-	f.StringSliceVar(&o.forward, "forward", []string{"/etc/resolv.conf"}, "upstream DNS `servers` for names that are not guarded, or none")
+	f.StringSliceVar(&o.forward, "forward", defaultForward(), "upstream DNS `servers` for names that are not guarded, or none")
 	f.StringVar(&o.metrics, "metrics", "localhost:9153", "where Prometheus finds the metrics: `address:port`, or none")
 	f.StringVar(&o.ready, "ready", "localhost:8181", "where /ready answers: `address:port`, or none")
 	return cmd
+}
+
+// defaultForward is what the system itself asks. Without a resolv.conf, as on Windows, upstream servers
+// have to be named.
+func defaultForward() []string {
+	const path = "/etc/resolv.conf"
+	if _, err := os.Stat(path); err != nil {
+		return []string{"none"}
+	}
+	return []string{path}
 }
 
 func changed(cmd *cobra.Command, names ...string) string {

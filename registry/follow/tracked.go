@@ -51,6 +51,11 @@ var seed = maphash.MakeSeed()
 // between shows as a difference later.
 func (f *Follower) read(t *tracked) (*sight, fs.FileInfo) {
 	info, err := os.Stat(t.abs)
+	return f.readWith(t, info, err)
+}
+
+// readWith is read for a file whose information was asked for already.
+func (f *Follower) readWith(t *tracked, info fs.FileInfo, err error) (*sight, fs.FileInfo) {
 	if err != nil {
 		return &sight{err: err}, nil
 	}
@@ -110,12 +115,17 @@ func (f *Follower) begin(ctx context.Context, added []*tracked) {
 		sights, infos := f.readAll(some)
 		now := time.Now()
 		for i, t := range some {
+			if sights[i] == nil { // a link, which resolve has to follow
+				f.resolve(t, nil)
+				sights[i], infos[i] = f.read(t)
+			}
 			t.info = infos[i]
 			f.judge(t, sights[i], now)
 		}
 	}
 }
 
+// readAll reads files of which it leaves out the symbolic links.
 func (f *Follower) readAll(some []*tracked) ([]*sight, []fs.FileInfo) {
 	sights, infos := make([]*sight, len(some)), make([]fs.FileInfo, len(some))
 	var wg sync.WaitGroup
@@ -123,7 +133,11 @@ func (f *Follower) readAll(some []*tracked) ([]*sight, []fs.FileInfo) {
 	for w := range workers {
 		wg.Go(func() {
 			for i := w; i < len(some); i += workers {
-				sights[i], infos[i] = f.read(some[i])
+				info, err := os.Lstat(some[i].abs)
+				if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+					continue
+				}
+				sights[i], infos[i] = f.readWith(some[i], info, err)
 			}
 		})
 	}

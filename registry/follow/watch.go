@@ -52,7 +52,7 @@ func (f *Follower) watching(way []place) bool {
 }
 
 // way returns the entries that lead to a file and may be exchanged: each symbolic link, and the file
-// or the first thing that is missing.
+// or the first thing that is missing. With plain it takes the file itself for no link.
 func way(path string, plain map[string]bool) []place {
 	dir := filepath.Dir(path)
 	if plain == nil {
@@ -62,7 +62,7 @@ func way(path string, plain map[string]bool) []place {
 		real, err := filepath.EvalSymlinks(dir)
 		plain[dir] = err == nil && real == dir
 	}
-	if info, err := os.Lstat(path); plain[dir] && err == nil && info.Mode()&fs.ModeSymlink == 0 {
+	if plain[dir] {
 		return []place{{dir, filepath.Base(path)}}
 	}
 	return walk(path)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -46,8 +47,12 @@ type word struct {
 	gone      bool  // because there is no file
 }
 
-// batchLen bounds what is handed to the registry at once.
-const batchLen = 4096
+// batchLen bounds what is handed to the registry at once. At the start a batch is given gatherTime to
+// fill.
+const (
+	batchLen   = 4096
+	gatherTime = 5 * time.Millisecond
+)
 
 // New returns a Source without files.
 func New(reg *registry.Registry, log zerolog.Logger) *Source {
@@ -168,6 +173,13 @@ func (s *Source) submitAll(ctx context.Context) error {
 			return nil
 		case <-s.signal:
 		}
+		if s.reading() {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(gatherTime):
+			}
+		}
 		for {
 			batch, done := s.next()
 			if err := s.submit(ctx, batch); err != nil {
@@ -181,6 +193,13 @@ func (s *Source) submitAll(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// reading reports that files are being read for the first time and there is less than a batch yet.
+func (s *Source) reading() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting > 0 && len(s.changed) < batchLen
 }
 
 // batch is what the registry is told at once. Claims go before troubles: of two files of a role, the

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -147,7 +148,9 @@ func TestCheckHTTP(t *testing.T) {
 			_, _ = fmt.Fprintf(w, "role: primary at %s", r.URL)
 		}
 	}
-	plain, secure := httptest.NewServer(http.HandlerFunc(answers)), httptest.NewTLSServer(http.HandlerFunc(answers))
+	plain, secure := httptest.NewServer(http.HandlerFunc(answers)), httptest.NewUnstartedServer(http.HandlerFunc(answers))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
 	t.Cleanup(plain.Close)
 	t.Cleanup(secure.Close)
 	tests := []struct {

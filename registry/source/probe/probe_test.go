@@ -31,7 +31,7 @@ type lab struct {
 	checks atomic.Int64
 }
 
-var refused = errors.New("connection refused")
+var errRefused = errors.New("connection errRefused")
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
@@ -55,7 +55,7 @@ func newLab(t *testing.T, store registry.Store, down ...string) *lab {
 		}},
 	}
 	for _, a := range down {
-		l.set(a, refused)
+		l.set(a, errRefused)
 	}
 	var err error
 	if l.reg, err = registry.Open(l.world, store, zerolog.Nop()); err != nil {
@@ -122,7 +122,7 @@ func TestVerdict(t *testing.T) {
 			for _, c := range tt.checks {
 				var err error
 				if c == '-' {
-					err = refused
+					err = errRefused
 				}
 				v, _ = v.after(err, p, time.Now())
 				switch {
@@ -148,7 +148,7 @@ func TestMembershipAndChoice(t *testing.T) {
 		l.after(0, "relay", registry.Fresh, "ex1", "ex2", "ex3")
 		l.after(0, "mailbox", registry.Fresh, "ex1")
 
-		l.set("192.0.2.11", refused)
+		l.set("192.0.2.11", errRefused)
 		l.after(3*time.Second, "relay", registry.Fresh, "ex1", "ex2", "ex3")
 		l.after(5*time.Second, "relay", registry.Fresh, "ex2", "ex3")
 		l.after(0, "mailbox", registry.Fresh, "ex2")
@@ -157,11 +157,11 @@ func TestMembershipAndChoice(t *testing.T) {
 		l.after(0, "mailbox", registry.Fresh, "ex1")
 
 		for _, a := range []string{"192.0.2.11", "192.0.2.12", "192.0.2.13"} {
-			l.set(a, refused)
+			l.set(a, errRefused)
 		}
 		time.Sleep(10 * time.Second)
 		s := l.after(0, "relay", registry.Lost, lastMembers(l)...)
-		if !strings.HasPrefix(s.Why, "no healthy node: ex1 192.0.2.11:25 connection refused (3 times), ex2 ") {
+		if !strings.HasPrefix(s.Why, "no healthy node: ex1 192.0.2.11:25 connection errRefused (3 times), ex2 ") {
 			t.Errorf("why: %s", s.Why)
 		}
 		l.set("192.0.2.13", nil)
@@ -213,9 +213,9 @@ func TestClassOfAddress(t *testing.T) {
 		defer l.run()()
 		// console asks 10.9.0.11, and the other nodes have no management address.
 		l.after(0, "console", registry.Fresh, "ex1")
-		l.set("10.9.0.11", refused)
+		l.set("10.9.0.11", errRefused)
 		s := l.after(10*time.Second, "console", registry.Lost, "ex1")
-		if want := "no healthy node: ex1 10.9.0.11:25 connection refused (3 times), ex2 has no management address, ex3 has no management address"; s.Why != want {
+		if want := "no healthy node: ex1 10.9.0.11:25 connection errRefused (3 times), ex2 has no management address, ex3 has no management address"; s.Why != want {
 			t.Errorf("why: %s\nwant %s", s.Why, want)
 		}
 	})
@@ -277,8 +277,8 @@ func TestStatuses(t *testing.T) {
 		}
 		want := []string{
 			"console ex1 healthy", "console ex2 no management address", "console ex3 no management address",
-			"mailbox ex1 healthy", "mailbox ex2 connection refused", "mailbox ex3 healthy",
-			"relay ex1 healthy", "relay ex2 connection refused", "relay ex3 healthy",
+			"mailbox ex1 healthy", "mailbox ex2 connection errRefused", "mailbox ex3 healthy",
+			"relay ex1 healthy", "relay ex2 connection errRefused", "relay ex3 healthy",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("statuses %q\nwant %q", got, want)
