@@ -23,7 +23,7 @@ func newConfig() *cobra.Command {
 func newConfigCheck() *cobra.Command {
 	return &cobra.Command{
 		Use: "check FILE...", Short: "Check nameward.yaml files; exit 0 clean, 1 findings, 2 could not be read",
-		Args: cobra.MinimumNArgs(1),
+		Args: someArgs,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			code := exitOK
 			for _, file := range files {

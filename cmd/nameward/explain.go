@@ -12,7 +12,7 @@ func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain NAME", Short: "Say step by step why a name is answered as it is",
 		Long: "Say step by step why a DNS name, a NetBIOS name (MAIL or MAIL<20>) or an address is answered as it is.",
-		Args: cobra.ExactArgs(1),
+		Args: oneArg,
 	}
 	client := controlFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -73,3 +73,18 @@ func newRoot() *cobra.Command {
 	)
 	return root
 }
+
+// oneArg and someArgs are cobra's checks with the words that say what would be right.
+func oneArg(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return fmt.Errorf("%s takes one argument and got %d; usage: %s", cmd.CommandPath(), len(args), cmd.UseLine())
+}
+
+func someArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s takes at least one argument; usage: %s", cmd.CommandPath(), cmd.UseLine())
+}

@@ -67,7 +67,7 @@ func newOverrideSet() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "set ROLE --to NODE", Short: "Force a role to a node; it survives restarts and is shown as forced",
-		Args: cobra.ExactArgs(1),
+		Args: oneArg,
 	}
 	client := controlFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -84,7 +84,7 @@ func newOverrideSet() *cobra.Command {
 
 func newOverrideClear() *cobra.Command {
 	var asJSON bool
-	cmd := &cobra.Command{Use: "clear ROLE", Short: "Hand a role back to its source", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "clear ROLE", Short: "Hand a role back to its source", Args: oneArg}
 	client := controlFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r := control.OverrideRequest{Role: args[0], By: whoAmI()}
@@ -100,7 +100,7 @@ func newDrain() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "drain NODE", Short: "Take a node out of every role that several nodes serve or health checks decide on",
-		Args: cobra.ExactArgs(1),
+		Args: oneArg,
 	}
 	client := controlFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -116,7 +116,7 @@ func newDrain() *cobra.Command {
 
 func newUndrain() *cobra.Command {
 	var asJSON bool
-	cmd := &cobra.Command{Use: "undrain NODE", Short: "Put a drained node back into service", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "undrain NODE", Short: "Put a drained node back into service", Args: oneArg}
 	client := controlFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r := control.DrainRequest{Node: args[0], By: whoAmI()}

@@ -38,7 +38,7 @@ func newQuery() *cobra.Command {
 			"both answers side by side. The local nameward is asked unless --server names another server; its roles\n" +
 			"also tell which DNS name and which NetBIOS name belong together.\n\n" +
 			"Exit code 0: both answer alike; 1: they differ or one has no answer; 2: nobody could be asked.",
-		Args: cobra.ExactArgs(1),
+		Args: oneArg,
 	}
 	client := controlFlag(cmd)
 	f := cmd.Flags()

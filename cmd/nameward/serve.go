@@ -92,7 +92,7 @@ func serve(cmd *cobra.Command, o serveOptions, started func()) error {
 	defer signal.Stop(signals)
 	instance, err := caddy.Start(input)
 	if err != nil {
-		return exit{exitFailed, errors.Join(err, shutdown())}
+		return exit{exitFailed, errors.Join(hinted(err), shutdown())}
 	}
 	log.Info().Str("version", version).Str("corefile", input.Path()).Msg("nameward answers")
 	if started != nil {
@@ -101,6 +101,18 @@ func serve(cmd *cobra.Command, o serveOptions, started func()) error {
 	go handleSignals(cmd, signals, o, log)
 	instance.Wait()
 	return nil
+}
+
+// hinted adds to an error what to do about it, where people meet it often. CoreDNS passes the text of
+// such errors on, but not the errors themselves.
+func hinted(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "address already in use"):
+		return fmt.Errorf("%w; another server (systemd-resolved, dnsmasq, nameward itself) holds it: stop that one or choose another address", err)
+	case strings.Contains(text, "bind: permission denied"):
+		return fmt.Errorf("%w; ports below 1024 need root or CAP_NET_BIND_SERVICE", err)
+	}
+	return err
 }
 
 // asFile is the error stream itself where it is a file, so that terminals are recognised.
