@@ -10,4 +10,22 @@
 //
 // A Client may be used by any number of goroutines. On a connection of the caller's its requests are
 // made one after the other; without one each has a socket, and so a random port, of its own.
+//
+// A Server answers for guarded names from the live state of their roles:
+//
+//	batch of packets -> one load of the snapshot -> handle each: reply or none, and one Outcome -> batch of replies
+//
+// Broadcasts are answered on the interfaces that are named, and only for guarded names; a reply comes
+// from the address that was asked. On unicast, other names get a negative response, or the answer of a
+// WINS server without the addresses that must never be published; that is the only work that takes
+// time, and has a goroutine of its own. There is no database: whoever registers a guarded name is
+// quietly accepted, so that no cluster resource fails, and nothing that he says is published.
+//
+// Nobody is answered who sends a response, and a stranger's request is never worth forging: he gets the
+// node status of the own name alone, or none. The largest answer to anybody is the list of 25 addresses
+// of a role in mode all.
+//
+// Serve runs once for each [Socket], several at the same time if need be; they share settings, counters
+// and limits. Configure may be called at any time. Memory is allocated neither for a guarded name's
+// answer nor for a refusal, but for the sender's address in the receive path.
 package nbns

@@ -2,6 +2,7 @@ package nbns
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/nameward/nameward/netbios"
 	"github.com/nameward/nameward/registry"
@@ -69,7 +70,7 @@ func guarded(role *registry.RoleState, p packet, id uint16, name netbios.Name, d
 	if role.Role.Mode == registry.Single {
 		for _, n := range role.Served {
 			if a, ok := firstIPv4(n.Public); ok {
-				addrs = append(addrs, netbios.Address{Flags: netbios.HNode, Addr: a})
+				addrs = appendOnce(addrs, a)
 			}
 		}
 	} else {
@@ -91,6 +92,15 @@ func guarded(role *registry.RoleState, p packet, id uint16, name netbios.Name, d
 // maxAddrs is how many addresses a name has at most, as in WINS: 25 members of an internet group.
 const maxAddrs = 25
 
+// appendOnce appends an address within the capacity: two nodes may share one.
+func appendOnce(addrs []netbios.Address, a netip.Addr) []netbios.Address {
+	entry := netbios.Address{Flags: netbios.HNode, Addr: a}
+	if len(addrs) == cap(addrs) || slices.Contains(addrs, entry) {
+		return addrs
+	}
+	return append(addrs, entry)
+}
+
 func firstIPv4(addrs []netip.Addr) (netip.Addr, bool) {
 	for _, a := range addrs {
 		if a.Is4() {
@@ -109,6 +119,8 @@ func (s *Server) handleClaim(snap *registry.Snapshot, p packet, name netbios.Nam
 		return nil, malformed(err)
 	}
 	claim, _ := m.Claim()
+	// The answer echoes the addresses; no node has more, and so it stays below MaxDatagram.
+	claim.Addrs = claim.Addrs[:min(len(claim.Addrs), maxAddrs)]
 	_, isGuarded := snap.NetBIOS(name)
 	var answer netbios.Message
 	outcome := QuietAccept

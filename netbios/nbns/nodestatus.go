@@ -2,13 +2,15 @@ package nbns
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/nameward/nameward/netbios"
 	"github.com/nameward/nameward/registry"
 )
 
-// maxStatusNames fit into MaxDatagram behind the longest header: RFC 1002, Sections 4.2.18 and 6.
-const maxStatusNames = 24
+// maxStatusNames is one more than fits into MaxDatagram (RFC 1002, Sections 4.2.18 and 6), so that the
+// codec sets TC when names are left out.
+const maxStatusNames = 27
 
 // nodeStatus answers a node status request for the wildcard, the own name or a guarded one: RFC 1002,
 // Section 4.2.17. Strangers get the own name only, or nothing, since the full list is several times as
@@ -26,7 +28,7 @@ func (s *Server) nodeStatus(snap *registry.Snapshot, p packet, h netbios.Header,
 	names := append(room[:0], netbios.NodeName{Name: set.Name, Flags: netbios.HNode | netbios.Active | netbios.Permanent})
 	outcome := NodeStatusShort
 	if listed {
-		names, outcome = appendServed(names, snap), NodeStatus
+		names, outcome = appendServed(names, snap, name.Scope()), NodeStatus
 	}
 	return netbios.AppendNodeStatusResponse(dst, h.ID, name, [6]byte{}, names...), outcome
 }
@@ -48,8 +50,9 @@ func (s *Settings) isOwn(snap *registry.Snapshot, name netbios.Name) bool {
 	return ok
 }
 
-// appendServed lists the guarded names that are answered now, as many as fit.
-func appendServed(names []netbios.NodeName, snap *registry.Snapshot) []netbios.NodeName {
+// appendServed lists the guarded names of a scope that are answered now, as many as fit. The response
+// does not carry the scope, so that those of another one would be mistaken.
+func appendServed(names []netbios.NodeName, snap *registry.Snapshot, scope string) []netbios.NodeName {
 	for role := range snap.Roles() {
 		if len(role.V4()) == 0 {
 			continue
@@ -57,6 +60,9 @@ func appendServed(names []netbios.NodeName, snap *registry.Snapshot) []netbios.N
 		for _, n := range role.Role.NetBIOS {
 			if len(names) == cap(names) {
 				return names
+			}
+			if !strings.EqualFold(n.Scope(), scope) {
+				continue
 			}
 			names = append(names, netbios.NodeName{Name: n, Flags: netbios.HNode | netbios.Active})
 		}

@@ -22,10 +22,9 @@ type Server struct {
 	Log      zerolog.Logger
 	Counters Counters
 
-	settings   atomic.Pointer[Settings]
-	forwarding sync.WaitGroup
-	mu         sync.Mutex
-	underWay   map[pendingKey]struct{}
+	settings atomic.Pointer[Settings]
+	mu       sync.Mutex
+	underWay map[pendingKey]struct{}
 }
 
 // Settings may be changed while the server runs.
@@ -58,7 +57,9 @@ type later func(ctx context.Context) ([]byte, Outcome)
 func (s *Server) Serve(ctx context.Context, sock *Socket) error {
 	stop := context.AfterFunc(ctx, sock.interrupt)
 	defer stop()
-	defer s.forwarding.Wait()
+	// Of this socket alone: others may go on for as long as they like.
+	var forwarding sync.WaitGroup
+	defer forwarding.Wait()
 	for {
 		n, err := sock.read()
 		switch {
@@ -71,11 +72,11 @@ func (s *Server) Serve(ctx context.Context, sock *Socket) error {
 			s.Log.Debug().Err(err).Msg("receiving")
 			continue
 		}
-		s.serveBatch(ctx, sock, n)
+		s.serveBatch(ctx, sock, n, &forwarding)
 	}
 }
 
-func (s *Server) serveBatch(ctx context.Context, sock *Socket, n int) {
+func (s *Server) serveBatch(ctx context.Context, sock *Socket, n int, forwarding *sync.WaitGroup) {
 	snap := s.Snapshot()
 	for i := range n {
 		p, ok := sock.packet(i)
@@ -85,7 +86,8 @@ func (s *Server) serveBatch(ctx context.Context, sock *Socket, n int) {
 		}
 		reply, more, outcome := s.handle(snap, p, sock.room(i))
 		if more != nil {
-			s.answerLater(ctx, sock.replier(i), more)
+			send := sock.replier(i)
+			forwarding.Go(func() { s.answerLater(ctx, send, more) })
 			continue
 		}
 		s.Counters[outcome].Add(1)
@@ -99,11 +101,9 @@ func (s *Server) serveBatch(ctx context.Context, sock *Socket, n int) {
 }
 
 func (s *Server) answerLater(ctx context.Context, send func([]byte) error, more later) {
-	s.forwarding.Go(func() {
-		reply, outcome := more(ctx)
-		if len(reply) > 0 && send(reply) != nil {
-			outcome = SendFailed
-		}
-		s.Counters[outcome].Add(1)
-	})
+	reply, outcome := more(ctx)
+	if len(reply) > 0 && send(reply) != nil {
+		outcome = SendFailed
+	}
+	s.Counters[outcome].Add(1)
 }

@@ -39,6 +39,7 @@ type Guard struct {
 	netbios netbiosService
 
 	mu      sync.Mutex // held while a configuration is put in force
+	closed  bool       // no configuration is put in force any more
 	cfg     *config.Config
 	status  control.ConfigStatus
 	reloads reloadCounts
@@ -48,10 +49,11 @@ type Guard struct {
 	judged  digest // of the content last judged, so that an event without news is no reload
 }
 
-// dnsListeners are the addresses that the current instance of the server answers DNS on.
+// dnsListeners are the addresses that instances of the server answer DNS on. There are two while the
+// Corefile is reloaded.
 type dnsListeners struct {
-	owner any
-	addrs []string
+	owner any // the latest
+	addrs map[any][]string
 }
 
 type reloadCounts struct{ good, bad uint64 }
@@ -136,7 +138,11 @@ func (g *Guard) run(ctx context.Context) {
 // Close ends every task and closes the store.
 func (g *Guard) Close() error {
 	g.cancel()
+	// A configuration that is being put in force opens sockets; after this none is.
+	g.mu.Lock()
+	g.closed = true
 	g.netbios.closeAllBut(nil)
+	g.mu.Unlock()
 	g.tasks.Wait()
 	return g.store.Close()
 }
@@ -144,20 +150,28 @@ func (g *Guard) Close() error {
 // Snapshot returns the live state.
 func (g *Guard) Snapshot() *registry.Snapshot { return g.reg.Snapshot() }
 
-// answersDNS notes where an instance of the server answers DNS; a new instance's word replaces the old.
+// answersDNS notes where an instance of the server answers DNS; status shows the latest one's word.
 func (g *Guard) answersDNS(owner any, addrs []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.dns.owner != owner {
-		g.dns = dnsListeners{owner: owner}
+	if g.dns.addrs == nil {
+		g.dns.addrs = map[any][]string{}
 	}
-	g.dns.addrs = append(g.dns.addrs, addrs...)
+	g.dns.owner = owner
+	g.dns.addrs[owner] = append(g.dns.addrs[owner], addrs...)
+}
+
+// onlyAnswersDNS notes that no instance but owner goes on.
+func (g *Guard) onlyAnswersDNS(owner any) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dns = dnsListeners{owner, map[any][]string{owner: g.dns.addrs[owner]}}
 }
 
 func (g *Guard) listen() control.Listen {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := control.Listen{DNS: slices.Clone(g.dns.addrs), NetBIOS: []string{}}
+	l := control.Listen{DNS: slices.Clone(g.dns.addrs[g.dns.owner]), NetBIOS: []string{}}
 	for _, o := range g.netbios.open {
 		l.NetBIOS = append(l.NetBIOS, o.sock.LocalAddr().String())
 	}
@@ -190,9 +204,11 @@ func (g *Guard) configStatus() control.ConfigStatus {
 func (g *Guard) followConfig(ctx context.Context) error {
 	f := follow.New(g.log, func(f follow.File) {
 		// The outcome is logged and kept for status; there is nobody here to tell.
-		_ = g.judge(f.Content, f.Err, false)
+		_ = g.news(f.Content, f.Err)
 	})
 	f.MaxSize = maxConfig
+	// Reload may have met the file while it was being replaced; then the new one is news to us alone.
+	f.Touched = true
 	f.Set([]string{g.path})
 	return f.Run(ctx)
 }
@@ -201,27 +217,45 @@ func (g *Guard) followConfig(ctx context.Context) error {
 const maxConfig = 256 << 20
 
 // Reload reads the configuration file and puts it in force, all of it or nothing. The error names
-// every problem; the last good configuration then stays.
+// every problem; the last good configuration then stays. Whoever asks by hand gets an answer even if
+// the file is the same.
 func (g *Guard) Reload() error {
-	content, err := os.ReadFile(g.path)
-	// Whoever asks by hand gets an answer even if the file is the same.
-	return g.judge(content, err, true)
-}
-
-// judge takes what the configuration file says now. Content that was judged before is passed over
-// unless again is set.
-func (g *Guard) judge(content []byte, err error, again bool) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	content, err := os.ReadFile(g.path)
+	return g.judge(content, err)
+}
+
+// news takes what the follower read. It is passed over when the file as it is now was judged already:
+// it is no news, or old news, because Reload was faster.
+func (g *Guard) news(content []byte, err error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.upToDate() {
+		return nil
+	}
+	return g.judge(content, err)
+}
+
+// upToDate reports whether the file as it is now is the one judged last.
+func (g *Guard) upToDate() bool {
+	content, err := os.ReadFile(g.path)
+	return err == nil && sha256.Sum256(content) == g.judged
+}
+
+// judge takes a content of the configuration file, or the error of reading it. It is called with mu held.
+func (g *Guard) judge(content []byte, err error) error {
+	if g.closed {
+		return registry.ErrStopped
+	}
 	if err == nil {
-		sum := digest(sha256.Sum256(content))
-		if sum == g.judged && !again {
-			return nil
-		}
-		g.judged = sum
+		g.judged = sha256.Sum256(content)
 		err = g.putInForce(content)
 		// The parsed text is several times as large as what is kept of it.
 		debug.FreeOSMemory()
+	} else {
+		// When the file is back it is news, even if it is the one from before.
+		g.judged = digest{}
 	}
 	if err != nil {
 		if g.status.Error == "" {

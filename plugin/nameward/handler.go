@@ -15,6 +15,8 @@ type Handler struct {
 	Next plugin.Handler
 	// State is what the handler answers from; the guard, in a running server.
 	State interface{ Snapshot() *registry.Snapshot }
+
+	zones []string // owned zones, until State is there
 }
 
 // Name implements plugin.Handler.

@@ -22,6 +22,8 @@ type handover struct {
 type held struct {
 	guard *Guard
 	owner any // the instance that closes it
+	// notifiers run for an instance until it is shut down, or until it turns out that it failed.
+	notifiers map[any][]*notifier
 }
 
 var guards = handover{held: map[string]*held{}, log: zerolog.Nop()}
@@ -34,6 +36,19 @@ func (h *handover) known(path string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.held[path] != nil
+}
+
+// zonesOf lists the owned zones of the guard for path: of the one that runs, or of what will be started.
+func (h *handover) zonesOf(path string, loaded *Loaded) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if k := h.held[path]; k != nil {
+		return zoneNames(k.guard.Snapshot().World)
+	}
+	if loaded == nil {
+		return nil
+	}
+	return zoneNames(loaded.World)
 }
 
 // take makes owner the owner of the guard for path and starts it if need be.
@@ -51,16 +66,38 @@ func (h *handover) take(path string, owner any, cfg *Loaded) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.held[path] = &held{g, owner}
+	h.held[path] = &held{guard: g, owner: owner, notifiers: map[any][]*notifier{}}
 	return g, nil
 }
 
-// takeBack makes the old instance the owner again after the new one failed.
-func (h *handover) takeBack(path string, owner any) {
+// notifies notes that n runs for an instance that took the guard.
+func (h *handover) notifies(path string, owner any, n *notifier) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if k := h.held[path]; k != nil {
-		k.owner = owner
+		k.notifiers[owner] = append(k.notifiers[owner], n)
+	}
+}
+
+// takeBack makes the old instance the owner again after the new one failed, and ends what that one
+// left running. CoreDNS says so too when the shutdown of the old one fails; then there is no way back.
+func (h *handover) takeBack(path string, owner any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	k := h.held[path]
+	if k == nil || k.notifiers[owner] == nil {
+		return
+	}
+	k.owner = owner
+	k.guard.onlyAnswersDNS(owner)
+	for other, notifiers := range k.notifiers {
+		if other == owner {
+			continue
+		}
+		for _, n := range notifiers {
+			n.end()
+		}
+		delete(k.notifiers, other)
 	}
 }
 
@@ -69,7 +106,12 @@ func (h *handover) release(path string, owner any) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	k := h.held[path]
-	if k == nil || k.owner != owner {
+	if k == nil {
+		return nil
+	}
+	delete(k.notifiers, owner)
+	if k.owner != owner {
+		k.guard.onlyAnswersDNS(k.owner)
 		return nil
 	}
 	delete(h.held, path)

@@ -20,6 +20,7 @@ import (
 type netbiosService struct {
 	server *nbns.Server
 	tasks  *sync.WaitGroup
+	set    nbns.Settings // in force
 	open   []openSocket
 }
 
@@ -30,7 +31,7 @@ type openSocket struct {
 	done chan struct{}
 }
 
-// apply opens, closes and configures. On an error the sockets are as before.
+// apply opens, closes and configures. On an error sockets and settings are as before.
 func (n *netbiosService) apply(ctx context.Context, cfg config.NetBIOS) error {
 	want, err := listeners(cfg.Listen)
 	if err != nil {
@@ -40,16 +41,32 @@ func (n *netbiosService) apply(ctx context.Context, cfg config.NetBIOS) error {
 	if err != nil {
 		return fmt.Errorf("netbios name %q: %w", cfg.Name, err)
 	}
-	n.server.Configure(nbns.Settings{
+	set := nbns.Settings{
 		Name: name.Fold(), StatusFull: cfg.NodeStatus.Full, StatusOff: cfg.NodeStatus.Others == "off", Forward: cfg.Forward,
-	})
+	}
+	n.server.Configure(set)
 	before := n.configs()
-	n.closeAllBut(want)
+	n.closeAllBut(append(apart(before, want), want...))
 	if err := n.openAll(ctx, want); err != nil {
+		n.server.Configure(n.set)
 		n.closeAllBut(before)
 		return errors.Join(err, n.openAll(ctx, before))
 	}
+	n.closeAllBut(want)
+	n.set = set
 	return nil
+}
+
+// apart lists the sockets that do not stand in the way of any that is wanted. They stay open until all
+// of those are, so that a configuration that fails costs no packet.
+func apart(open, want []nbns.ListenConfig) []nbns.ListenConfig {
+	return slices.DeleteFunc(slices.Clone(open), func(o nbns.ListenConfig) bool {
+		return slices.ContainsFunc(want, func(w nbns.ListenConfig) bool { return overlap(o.Addr, w.Addr) })
+	})
+}
+
+func overlap(a, b netip.AddrPort) bool {
+	return a.Port() == b.Port() && (a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
 }
 
 func (n *netbiosService) configs() []nbns.ListenConfig {

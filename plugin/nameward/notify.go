@@ -29,11 +29,15 @@ func (n *notifier) start(g *Guard, t *transfer.Transfer) {
 	n.done.Go(func() { followSerials(ctx, g.Snapshot, t.Notify) })
 }
 
-func (n *notifier) stop() {
-	if n.cancel == nil {
-		return
+// end lets the notifier end; what it is sending may take seconds yet.
+func (n *notifier) end() {
+	if n.cancel != nil {
+		n.cancel()
 	}
-	n.cancel()
+}
+
+func (n *notifier) stop() {
+	n.end()
 	n.done.Wait()
 }
 

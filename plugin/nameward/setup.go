@@ -9,6 +9,8 @@ import (
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/transport"
 	"github.com/coredns/coredns/plugin/transfer"
+
+	"github.com/nameward/nameward/registry"
 )
 
 func init() { plugin.Register("nameward", setup) }
@@ -30,7 +32,7 @@ func setup(c *caddy.Controller) error {
 		}
 	}
 	// The context is one for all server blocks of an instance, and another one after a reload.
-	h, owner := &Handler{}, c.Context()
+	h, owner := &Handler{zones: guards.zonesOf(path, cfg)}, c.Context()
 	var notify notifier
 	c.OnStartup(func() error {
 		g, err := guards.take(path, owner, cfg)
@@ -41,6 +43,7 @@ func setup(c *caddy.Controller) error {
 		g.answersDNS(owner, listening(dnsserver.GetConfig(c)))
 		t, _ := dnsserver.GetConfig(c).Handler("transfer").(*transfer.Transfer)
 		notify.start(g, t)
+		guards.notifies(path, owner, &notify)
 		return nil
 	})
 	c.OnRestartFailed(func() error {
@@ -115,8 +118,15 @@ func loadOnce(c *caddy.Controller, path string) (*Loaded, error) {
 // of it gets there; this is for those who build CoreDNS with another order. Overlaid names are not
 // listed, because the cache would compare each query with each of them.
 func (h *Handler) CacheBypassZones() []string {
+	if h.State == nil {
+		return h.zones // the cache of such an order asks before OnStartup
+	}
+	return zoneNames(h.State.Snapshot().World)
+}
+
+func zoneNames(w *registry.World) []string {
 	var zones []string
-	for _, z := range h.State.Snapshot().World.Zones {
+	for _, z := range w.Zones {
 		zones = append(zones, z.Name)
 	}
 	return zones

@@ -28,9 +28,10 @@ func noData(snap *registry.Snapshot, r *dns.Msg, e registry.Entry, ttl uint32) *
 		return negative(snap, r, e.Zone, dns.RcodeSuccess)
 	}
 	m, name := reply(r), r.Question[0].Name
+	// No mailbox: in front of a long name there is no room for one.
 	m.Ns = []dns.RR{&dns.SOA{
 		Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: ttl},
-		Ns:  name, Mbox: "hostmaster." + name, Serial: uint32(snap.Change), Refresh: ttl, Retry: ttl, Expire: ttl, Minttl: ttl,
+		Ns:  name, Mbox: ".", Serial: uint32(snap.Change), Refresh: ttl, Retry: ttl, Expire: ttl, Minttl: ttl,
 	}}
 	return m
 }

@@ -1,0 +1,95 @@
+package nameward
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// units are the last word of a metric's name, before _total. Plain counts are named for what is counted.
+var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "packets", "drained", "queries"}
+
+// labels are the labels in use, each with how many values it may have.
+var labels = map[string]int{"state": 5, "outcome": 32, "result": 2}
+
+// TestMetrics checks names, labels and their values against the rules of the house.
+func TestMetrics(t *testing.T) {
+	runServer(t)
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pattern := regexp.MustCompile(`^coredns_nameward_([a-z]+_)*(` + strings.Join(units, "|") + `)(_total)?$`)
+	word := regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
+	n := 0
+	for _, f := range families {
+		name := f.GetName()
+		if !strings.HasPrefix(name, "coredns_nameward_") {
+			continue
+		}
+		n++
+		if !pattern.MatchString(name) || f.GetHelp() == "" {
+			t.Errorf("%s: name or help", name)
+		}
+		if isCounter := f.GetType().String() == "COUNTER"; isCounter != strings.HasSuffix(name, "_total") {
+			t.Errorf("%s is of type %v", name, f.GetType())
+		}
+		values := map[string]map[string]bool{}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if values[l.GetName()] == nil {
+					values[l.GetName()] = map[string]bool{}
+				}
+				values[l.GetName()][l.GetValue()] = true
+				if !word.MatchString(l.GetValue()) {
+					t.Errorf("%s: label %s is %q", name, l.GetName(), l.GetValue())
+				}
+			}
+		}
+		for label, seen := range values {
+			if len(seen) > labels[label] {
+				t.Errorf("%s: label %s has %d values, at most %d", name, label, len(seen), labels[label])
+			}
+		}
+	}
+	if n != 11 {
+		t.Errorf("%d metrics, want 11", n)
+	}
+}
+
+// TestMetricsWithoutGuard: a scrape while nothing runs is no error.
+func TestMetricsWithoutGuard(t *testing.T) {
+	if _, err := prometheus.DefaultGatherer.Gather(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReadmeNamesEveryMetric and no other.
+func TestReadmeNamesEveryMetric(t *testing.T) {
+	ch := make(chan *prometheus.Desc, 32)
+	collector{}.Describe(ch)
+	close(ch)
+	want := []string{"coredns_nameward_dns_queries_total"}
+	for d := range ch {
+		_, rest, _ := strings.Cut(d.String(), `fqName: "`)
+		name, _, _ := strings.Cut(rest, `"`)
+		want = append(want, name)
+	}
+	readme := readmeText(t)
+	for _, name := range want {
+		if !strings.Contains(readme, "`"+name) {
+			t.Errorf("README.md does not have %s", name)
+		}
+	}
+	for _, name := range regexp.MustCompile(`coredns_nameward_[a-z_]+`).FindAllString(readme, -1) {
+		found := false
+		for _, w := range want {
+			found = found || w == name
+		}
+		if !found {
+			t.Errorf("README.md has %s, which does not exist", name)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package nameward
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/rs/zerolog"
+
+	"github.com/nameward/nameward/registry"
+)
+
+// newWorld is the world of the plugin's tests. ex2's management address lies in the owned reverse zone.
+//
+//	mailbox   mail.corp.example. mail.other.example. (overlaid)    ex1
+//	www       www.corp.example.                                    mode all, web1 to web3
+//	deep      a.b.corp.example.                                    ex2; b.corp.example. is an empty non-terminal
+//	sub       sub.corp.example. (an apex) x.sub.corp.example.      ex1
+//	gone      gone.corp.example. gone.other.example.               its source is lost: withdraw
+//	unknown   new.corp.example. new.other.example.                 nobody ever claimed it
+func newWorld() *registry.World {
+	ex1 := newNode("ex1", "ex1.corp.example.", "10.9.0.11", "192.0.2.11", "2001:db8::11")
+	ex2 := newNode("ex2", "", "192.0.2.12", "198.51.100.12")
+	web1, web2, web3 := newNode("web1", "", "10.9.0.21", "203.0.113.1"), newNode("web2", "", "10.9.0.22", "203.0.113.2", "2001:db8::22"), newNode("web3", "", "10.9.0.23", "203.0.113.3")
+	pair, webs := []*registry.Node{ex1, ex2}, []*registry.Node{web1, web2, web3}
+	role := func(name string, nodes []*registry.Node, names ...string) *registry.Role {
+		return &registry.Role{Name: name, Nodes: nodes, DNS: names, Source: registry.Source{Kind: "file"}, TTL: 5 * time.Second}
+	}
+	w := &registry.World{
+		Nodes: append(pair, webs...),
+		Roles: []*registry.Role{
+			role("mailbox", pair, "mail.corp.example.", "mail.other.example."), role("www", webs, "www.corp.example."),
+			role("deep", pair, "a.b.corp.example."), role("sub", pair, "sub.corp.example.", "x.sub.corp.example."),
+			role("gone", pair, "gone.corp.example.", "gone.other.example."), role("unknown", pair, "new.corp.example.", "new.other.example."),
+		},
+		Zones: []*registry.Zone{
+			newZone("corp.example.", registry.NameServer{Name: "ns1.corp.example.", Addrs: addrs("192.0.2.53", "2001:db8::53")}, registry.NameServer{Name: "ns2.provider.example."}),
+			newZone("sub.corp.example.", registry.NameServer{Name: "ns1.sub.corp.example.", Addrs: addrs("192.0.2.54")}),
+			newZone("2.0.192.in-addr.arpa.", registry.NameServer{Name: "ns1.corp.example."}),
+		},
+		Classes: []registry.Class{{Name: "management", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}}},
+	}
+	w.Roles[1].Mode = registry.All
+	w.Roles[4].OnSourceLost = registry.Withdraw
+	return w
+}
+
+func addrs(texts ...string) (out []netip.Addr) {
+	for _, t := range texts {
+		out = append(out, netip.MustParseAddr(t))
+	}
+	return out
+}
+
+func newNode(name, host, management string, public ...string) *registry.Node {
+	return &registry.Node{
+		Name: name, Host: host, Public: addrs(public...),
+		Other: []registry.ClassAddr{{Class: "management", Addr: netip.MustParseAddr(management)}},
+	}
+}
+
+func newZone(name string, ns ...registry.NameServer) *registry.Zone {
+	return &registry.Zone{
+		Name: name, NS: ns, Mbox: "hostmaster." + name, TTL: time.Hour, Negative: 5 * time.Second,
+		Refresh: time.Minute, Retry: 10 * time.Second, Expire: 7 * 24 * time.Hour,
+	}
+}
+
+// run keeps a registry of the world running until the test ends.
+func run(t testing.TB, w *registry.World) *registry.Registry {
+	t.Helper()
+	r, err := registry.Open(w, &registry.Memory{}, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func claim(t testing.TB, r *registry.Registry, role string, nodes ...string) {
+	t.Helper()
+	outcomes, err := r.Claim(t.Context(), registry.Claim{Role: role, Nodes: nodes})
+	if err != nil || outcomes[0] > registry.Renewed {
+		t.Fatalf("claim of %s: %v, %v", role, outcomes, err)
+	}
+}
+
+// newRegistry runs the world in the state that newWorld describes.
+func newRegistry(t testing.TB) *registry.Registry {
+	t.Helper()
+	r := run(t, newWorld())
+	for _, role := range []string{"mailbox", "sub", "gone"} {
+		claim(t, r, role, "ex1")
+	}
+	claim(t, r, "deep", "ex2")
+	claim(t, r, "www", "web1", "web2", "web3")
+	if err := r.Complain(t.Context(), registry.Trouble{Role: "gone", Why: "the file is gone", Gone: true}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func question(name string, qtype uint16) *dns.Msg {
+	m := new(dns.Msg)
+	return m.SetQuestion(name, qtype)
+}
