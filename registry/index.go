@@ -25,10 +25,11 @@ const (
 
 // Entry is what the index knows of a DNS owner name, whatever the live state is.
 type Entry struct {
-	Kind Kind
-	Apex bool  // the name is also the apex of Zone
-	id   int32 // KindRole: role; KindPTR: address; KindHost: node; KindNameServer: name server
-	Zone *Zone // the owned zone that holds the name; nil: the name is overlaid
+	Kind  Kind
+	Apex  bool  // the name is also the apex of Zone
+	Below bool  // in an owned zone: other names stand below it, so that it exists without records too
+	id    int32 // KindRole: role; KindPTR: address; KindHost: node; KindNameServer: name server
+	Zone  *Zone // the owned zone that holds the name; nil: the name is overlaid
 }
 
 // index maps names to roles, nodes and addresses. It is built once for a World; a role that moves
@@ -125,7 +126,7 @@ func (ix *index) addRoles(w *World) {
 func (ix *index) addZones(w *World) {
 	for _, z := range w.Zones {
 		for _, ns := range z.NS {
-			if _, taken := ix.names[ns.Name]; !taken && len(ns.Addrs) > 0 {
+			if e, ok := ix.names[ns.Name]; (!ok || e.Kind == KindEmptyNonTerminal) && len(ns.Addrs) > 0 {
 				ix.add(ns.Name, Entry{Kind: KindNameServer, id: int32(len(ix.servers))})
 				ix.servers = append(ix.servers, ns)
 			}
@@ -148,8 +149,11 @@ func (ix *index) addZones(w *World) {
 // name stands; the configuration has refused a second one.
 func (ix *index) add(name string, e Entry) *Zone {
 	e.Zone = ix.zoneOf(name)
-	if old, ok := ix.names[name]; ok && old.Kind != KindEmptyNonTerminal {
-		return old.Zone
+	if old, ok := ix.names[name]; ok {
+		if old.Kind != KindEmptyNonTerminal {
+			return old.Zone
+		}
+		e.Below = true
 	}
 	ix.names[name] = e
 	if e.Zone == nil {
@@ -166,10 +170,12 @@ func (ix *index) addAbove(name string, z *Zone) {
 		return
 	}
 	for up := parent(name); len(up) > len(z.Name); up = parent(up) {
-		if _, ok := ix.names[up]; ok {
+		if e, ok := ix.names[up]; ok {
+			e.Below = true
+			ix.names[up] = e
 			return
 		}
-		ix.names[up] = Entry{Kind: KindEmptyNonTerminal, Zone: z}
+		ix.names[up] = Entry{Kind: KindEmptyNonTerminal, Below: true, Zone: z}
 	}
 }
 

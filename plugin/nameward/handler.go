@@ -62,17 +62,22 @@ func answer(snap *registry.Snapshot, r *dns.Msg) (*dns.Msg, Outcome) {
 	return answerOther(snap, r, e)
 }
 
-// answerRole answers for a role's name: address types from its live state, the rest like any name.
+// answerRole answers for a role's name: address types from its live state, the rest like any name. A
+// role that publishes nothing leaves no record at its name in an owned zone, and so no name: a
+// secondary, which knows only records, says the same.
 func answerRole(snap *registry.Snapshot, r *dns.Msg, e registry.Entry) (*dns.Msg, Outcome) {
 	s := snap.RoleOf(e)
-	switch qtype := r.Question[0].Qtype; qtype {
-	case dns.TypeA, dns.TypeAAAA:
-		m, outcome := answerAddresses(snap, r, e, addresses{s.A(), s.AAAA(), s.TTL, s.Role.Mode == registry.All})
-		if outcome == NoData && s.Unknown() {
-			// "No address" would be cached as the truth; there is no truth yet.
-			return notReady(r, s), NotReady
-		}
-		return m, outcome
+	qtype := r.Question[0].Qtype
+	isAddress := qtype == dns.TypeA || qtype == dns.TypeAAAA
+	as := addresses{s.A(), s.AAAA(), s.TTL, s.Role.Mode == registry.All}
+	switch {
+	case len(as.a)+len(as.aaaa) == 0 && s.Unknown() && (isAddress || e.Zone != nil && !e.Apex):
+		// "No address" would be cached as the truth; there is no truth yet.
+		return notReady(r, s), NotReady
+	case len(as.a)+len(as.aaaa) == 0 && e.Zone != nil && !e.Apex && !e.Below:
+		return negative(snap, r, e.Zone, dns.RcodeNameError), NameError
+	case isAddress:
+		return answerAddresses(snap, r, e, as)
 	}
 	return answerOther(snap, r, e)
 }

@@ -85,11 +85,14 @@ func TestAnswer(t *testing.T) {
 		{"www.corp.example.", dns.TypeA, yes("www.corp.example. 5 A 203.0.113.1", "www.corp.example. 5 A 203.0.113.2", "www.corp.example. 5 A 203.0.113.3")},
 		{"www.corp.example.", dns.TypeAAAA, yes("www.corp.example. 5 AAAA 2001:db8::22")},
 
-		{"gone.corp.example.", dns.TypeA, noData(soa)},
+		{"gone.corp.example.", dns.TypeA, nxdomain(soa)},
+		{"gone.corp.example.", dns.TypeANY, nxdomain(soa)},
+		{"below.corp.example.", dns.TypeA, noData(soa)},
 		{"gone.other.example.", dns.TypeA, noData("gone.other.example. SOA gone.other.example.")},
 		{"new.corp.example.", dns.TypeA, notReady},
 		{"new.corp.example.", dns.TypeAAAA, notReady},
-		{"new.corp.example.", dns.TypeTXT, noData(soa)},
+		{"new.corp.example.", dns.TypeTXT, notReady},
+		{"new.other.example.", dns.TypeTXT, passed},
 		{"new.other.example.", dns.TypeA, notReady},
 
 		{"mail.other.example.", dns.TypeA, yes("mail.other.example. 5 A 192.0.2.11")},

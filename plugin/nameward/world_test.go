@@ -19,6 +19,7 @@ import (
 //	deep      a.b.corp.example.                                    ex2; b.corp.example. is an empty non-terminal
 //	sub       sub.corp.example. (an apex) x.sub.corp.example.      ex1
 //	gone      gone.corp.example. gone.other.example.               its source is lost: withdraw
+//	          below.corp.example.                                  the same, and deep has a name below it
 //	unknown   new.corp.example. new.other.example.                 nobody ever claimed it
 func newWorld() *registry.World {
 	ex1 := newNode("ex1", "ex1.corp.example.", "10.9.0.11", "192.0.2.11", "2001:db8::11")
@@ -32,8 +33,8 @@ func newWorld() *registry.World {
 		Nodes: append(pair, webs...),
 		Roles: []*registry.Role{
 			role("mailbox", pair, "mail.corp.example.", "mail.other.example."), role("www", webs, "www.corp.example."),
-			role("deep", pair, "a.b.corp.example."), role("sub", pair, "sub.corp.example.", "x.sub.corp.example."),
-			role("gone", pair, "gone.corp.example.", "gone.other.example."), role("unknown", pair, "new.corp.example.", "new.other.example."),
+			role("deep", pair, "a.b.corp.example.", "a.below.corp.example."), role("sub", pair, "sub.corp.example.", "x.sub.corp.example."),
+			role("gone", pair, "gone.corp.example.", "gone.other.example.", "below.corp.example."), role("unknown", pair, "new.corp.example.", "new.other.example."),
 		},
 		Zones: []*registry.Zone{
 			newZone("corp.example.", registry.NameServer{Name: "ns1.corp.example.", Addrs: addrs("192.0.2.53", "2001:db8::53")}, registry.NameServer{Name: "ns2.provider.example."}),

@@ -121,7 +121,7 @@ func (e *Explanation) role(snap *registry.Snapshot, s *registry.RoleState) {
 		return
 	}
 	if len(s.Served) == 0 {
-		e.step("nothing is served: DNS answers NODATA, NetBIOS negatively")
+		e.step("nothing is served: DNS answers that there is no address (in an owned zone, no name), NetBIOS negatively")
 		return
 	}
 	ttl := fmt.Sprintf("TTL %d s", s.TTL)
