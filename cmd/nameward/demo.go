@@ -105,7 +105,7 @@ func printDemo(cmd *cobra.Command, dir string, o serveOptions) {
 	socket := filepath.Join(dir, "run", "control.sock")
 	fmt.Fprintf(cmd.OutOrStdout(), `
 The demo world is up: DNS on %[3]s, NetBIOS on 127.0.0.1:10137, metrics on http://%[4]s/metrics.
-Role mailbox (mail.demo.example, MAIL) is on node ex1. Try, in another terminal:
+Role mailbox (mail.demo.example, MAIL) can be on node ex1 or ex2. Try, in another terminal:
 
   export NAMEWARD_SOCKET=%[2]s
 

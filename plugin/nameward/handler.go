@@ -24,10 +24,11 @@ func (h *Handler) Name() string { return "nameward" }
 
 // ServeDNS implements plugin.Handler.
 func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	m, outcome := answer(h.State.Snapshot(), r)
+	snap := h.State.Snapshot()
+	m, outcome := answer(snap, r)
 	responses[outcome].Inc()
 	if m == nil {
-		return plugin.NextOrFailure(h.Name(), h.Next, ctx, w, r)
+		return plugin.NextOrFailure(h.Name(), h.Next, ctx, &scrubber{w, snap}, r)
 	}
 	if err := w.WriteMsg(m); err != nil {
 		return dns.RcodeServerFailure, err

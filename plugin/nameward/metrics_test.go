@@ -9,7 +9,7 @@ import (
 )
 
 // units are the last word of a metric's name, before _total. Plain counts are named for what is counted.
-var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "packets", "drained", "queries"}
+var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "packets", "drained", "queries", "answers"}
 
 // labels are the labels in use, each with how many values it may have.
 var labels = map[string]int{"state": 5, "outcome": 32, "result": 2}
@@ -54,8 +54,8 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 	}
-	if n != 11 {
-		t.Errorf("%d metrics, want 11", n)
+	if n != 12 {
+		t.Errorf("%d metrics, want 12", n)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 	ch := make(chan *prometheus.Desc, 32)
 	collector{}.Describe(ch)
 	close(ch)
-	want := []string{"coredns_nameward_dns_queries_total"}
+	want := []string{"coredns_nameward_dns_queries_total", "coredns_nameward_upstream_scrubbed_answers_total"}
 	for d := range ch {
 		_, rest, _ := strings.Cut(d.String(), `fqName: "`)
 		name, _, _ := strings.Cut(rest, `"`)

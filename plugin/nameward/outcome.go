@@ -34,3 +34,9 @@ var responses = func() (c [outcomes]prometheus.Counter) {
 	}
 	return c
 }()
+
+// scrubbed counts the answers of the next plugins that held something that must not be published.
+var scrubbed = promauto.NewCounter(prometheus.CounterOpts{
+	Namespace: plugin.Namespace, Subsystem: "nameward", Name: "upstream_scrubbed_answers_total",
+	Help: "Answers of the next plugins that were changed because they held filtered addresses or addresses of guarded names.",
+})
