@@ -61,15 +61,38 @@ func (r *Registry) rebuild(w *World, saved Saved) {
 	}
 }
 
+// interner lets equal parts of records share memory: thousands of roles have the same few holders.
+type interner struct {
+	holders map[string][]string
+	origins map[string]string
+}
+
+func (in *interner) record(r Record) Record {
+	if len(r.Nodes) == 1 {
+		if _, ok := in.holders[r.Nodes[0]]; !ok {
+			in.holders[r.Nodes[0]] = r.Nodes
+		}
+		r.Nodes = in.holders[r.Nodes[0]]
+	}
+	if _, ok := in.origins[r.Origin]; !ok {
+		in.origins[r.Origin] = r.Origin
+	}
+	r.Origin = in.origins[r.Origin]
+	return r
+}
+
 func (r *Registry) rebuildRoles(next, before *Snapshot, saved Saved, d Delta, now time.Time) {
 	w, ix := next.World, next.ix
 	cells := make([]*cell, len(w.Roles))
 	roles := newVector[*RoleState](len(w.Roles)).edit()
 	r.alarms, r.serving = alarms{}, make(serving, len(ix.addrList))
+	interned := &interner{map[string][]string{}, map[string]string{}}
 	for i, role := range w.Roles {
-		cells[i] = r.carry(role, before, saved)
+		cells[i] = r.carry(role, before, saved, interned)
 		if cells[i].rec.Epoch == 0 && role.Source.Initial != "" {
-			cells[i].rec = Record{Nodes: []string{role.Source.Initial}, Epoch: 1, Since: now, Origin: "initial holder of the configuration"}
+			cells[i].rec = interned.record(Record{
+				Nodes: []string{role.Source.Initial}, Epoch: 1, Since: now, Origin: "initial holder of the configuration",
+			})
 			d.Records[role.Name] = cells[i].rec
 		}
 		var old *RoleState
@@ -86,8 +109,8 @@ func (r *Registry) rebuildRoles(next, before *Snapshot, saved Saved, d Delta, no
 
 // carry makes the cell of a role from what is saved of it and, where its source is the same as
 // before, from what that source said.
-func (r *Registry) carry(role *Role, before *Snapshot, saved Saved) *cell {
-	c := &cell{rec: saved.Records[role.Name]}
+func (r *Registry) carry(role *Role, before *Snapshot, saved Saved, same *interner) *cell {
+	c := &cell{rec: same.record(saved.Records[role.Name])}
 	if o, ok := saved.Overrides[role.Name]; ok {
 		c.override = &o
 	}

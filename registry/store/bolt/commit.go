@@ -38,8 +38,15 @@ func write(tx *bbolt.Tx, d registry.Delta) error {
 	return putAll(tx.Bucket(serials), d.Serials)
 }
 
+// bulk is how many records at once are taken for a first filling.
+const bulk = 1000
+
 // putAll goes in the order of keys, which is the order of pages.
 func putAll[V any](b *bbolt.Bucket, values map[string]V) error {
+	if len(values) > bulk {
+		// In order and at once: pages need no room for what comes between.
+		b.FillPercent = 0.95
+	}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if err := put(b, key, values[key]); err != nil {
 			return err
