@@ -2,14 +2,15 @@ package nbns
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"syscall"
 	"time"
 	"unsafe"
 
-	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,11 +21,12 @@ const batch = 32
 // a packet was sent.
 type Socket struct {
 	udp     *net.UDPConn
-	conn    *ipv4.PacketConn
+	raw     syscall.RawConn
+	bound   bool // to one address, so that there is nothing to be told of packets
 	local   []netip.Addr
 	allowed map[int]bool // interfaces whose broadcasts are answered
 
-	rx, tx []ipv4.Message
+	rx, tx mmsg
 	info   [batch]packetInfo
 	rooms  [batch][]byte
 	oobs   [batch][]byte
@@ -39,29 +41,42 @@ type packetInfo struct {
 }
 
 func newSocket(udp *net.UDPConn, local []netip.Addr, allowed map[int]bool) (*Socket, error) {
-	s := &Socket{udp: udp, conn: ipv4.NewPacketConn(udp), local: local, allowed: allowed}
-	if err := s.conn.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
+	raw, err := udp.SyscallConn()
+	if err != nil {
 		return nil, err
 	}
-	enlarge(udp)
-	s.rx, s.tx = make([]ipv4.Message, batch), make([]ipv4.Message, batch)
+	addr := addrPort(udp.LocalAddr()).Addr()
+	s := &Socket{udp: udp, raw: raw, bound: !addr.IsUnspecified(), local: local, allowed: allowed}
+	if !s.bound {
+		if err := tellDestination(raw); err != nil {
+			return nil, err
+		}
+	}
+	enlarge(udp, raw)
+	s.rx.call, s.tx.call = unix.SYS_RECVMMSG, unix.SYS_SENDMMSG
+	s.rx.try, s.tx.try = s.rx.tryOnce, s.tx.tryOnce
 	for i := range batch {
-		s.rx[i].Buffers = [][]byte{make([]byte, maxRequest)}
-		s.rx[i].OOB = make([]byte, unix.CmsgSpace(unix.SizeofInet4Pktinfo))
+		s.info[i] = packetInfo{local: addr, to: addr}
 		s.rooms[i] = make([]byte, 0, maxReply)
-		s.oobs[i] = sourceOOB()
-		s.tx[i].Buffers = make([][]byte, 1)
+		var oob []byte
+		if !s.bound {
+			oob, s.oobs[i] = make([]byte, oobLen), sourceOOB()
+		}
+		s.rx.set(i, make([]byte, maxRequest), &s.rx.addrs[i], oob)
 	}
 	return s, nil
 }
 
+// tellDestination asks for an in_pktinfo with each packet, ip(7).
+func tellDestination(raw syscall.RawConn) error {
+	var failed error
+	err := raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1) })
+	return errors.Join(err, os.NewSyscallError("setsockopt", failed))
+}
+
 // enlarge asks for a large receive buffer: first past the system's limit, which needs CAP_NET_ADMIN,
 // then within it.
-func enlarge(udp *net.UDPConn) {
-	raw, err := udp.SyscallConn()
-	if err != nil {
-		return
-	}
+func enlarge(udp *net.UDPConn, raw syscall.RawConn) {
 	forced := syscall.EPERM
 	raw.Control(func(fd uintptr) {
 		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) == nil {
@@ -83,22 +98,27 @@ func (s *Socket) interrupt() { s.udp.SetReadDeadline(time.Unix(1, 0)) }
 
 func (s *Socket) read() (int, error) {
 	s.queued = 0
-	n, err := s.conn.ReadBatch(s.rx, 0)
-	for i := range max(n, 0) {
-		s.info[i] = parsePacketInfo(s.rx[i].OOB[:s.rx[i].NN])
+	if s.bound {
+		return s.rx.receive(s.raw)
+	}
+	for i := range batch {
+		s.rx.expect(i, oobLen)
+	}
+	n, err := s.rx.receive(s.raw)
+	for i := range n {
+		s.info[i] = parsePacketInfo(s.rx.oob(i))
 	}
 	return n, err
 }
 
 // packet returns the i-th packet of the batch, or false if it is not for us.
 func (s *Socket) packet(i int) (packet, bool) {
-	m, info := &s.rx[i], s.info[i]
-	from, ok := m.Addr.(*net.UDPAddr)
-	if !ok || from.Port == 0 {
+	from, ok := s.rx.from(i)
+	if !ok || from.Port() == 0 {
 		return packet{}, false
 	}
-	p := packet{data: m.Buffers[0][:m.N], from: from.AddrPort(), broadcast: info.to != info.local}
-	p.from = netip.AddrPortFrom(p.from.Addr().Unmap(), p.from.Port())
+	info := &s.info[i]
+	p := packet{data: s.rx.data(i), from: from, broadcast: info.to != info.local}
 	if p.broadcast {
 		return p, s.allowed[info.ifIndex]
 	}
@@ -109,31 +129,20 @@ func (s *Socket) room(i int) []byte { return s.rooms[i][:0] }
 
 // queue sends the reply to the i-th packet with the next flush, from the address that was asked.
 func (s *Socket) queue(i int, reply []byte) {
-	t := &s.tx[s.queued]
-	t.Buffers[0], t.Addr, t.OOB = reply, s.rx[i].Addr, s.oobs[s.queued]
-	setSource(t.OOB, s.info[i].local)
+	oob := s.oobs[s.queued]
+	if !s.bound {
+		setSource(oob, s.info[i].local)
+	}
+	s.tx.set(s.queued, reply, &s.rx.addrs[i], oob)
 	s.queued++
 }
 
-func (s *Socket) flush() error {
-	for sent := 0; sent < s.queued; {
-		n, err := s.conn.WriteBatch(s.tx[sent:s.queued], 0)
-		if err != nil {
-			// The first of them cannot be sent, to whatever address it claimed; the others can.
-			sent++
-			if sent >= s.queued {
-				return err
-			}
-			continue
-		}
-		sent += n
-	}
-	return nil
-}
+func (s *Socket) flush() error { return s.tx.send(s.raw, s.queued) }
 
 // replier returns a function that replies to the i-th packet after the batch is gone.
 func (s *Socket) replier(i int) func([]byte) error {
-	to, oob := s.rx[i].Addr.(*net.UDPAddr).AddrPort(), sourceOOB()
+	to, _ := s.rx.from(i)
+	oob := sourceOOB()
 	setSource(oob, s.info[i].local)
 	return func(reply []byte) error {
 		_, _, err := s.udp.WriteMsgUDPAddrPort(reply, oob, to)
@@ -141,9 +150,12 @@ func (s *Socket) replier(i int) func([]byte) error {
 	}
 }
 
+// oobLen is the room for one in_pktinfo.
+var oobLen = unix.CmsgSpace(unix.SizeofInet4Pktinfo)
+
 // sourceOOB returns a control message with an in_pktinfo that chooses the source address.
 func sourceOOB() []byte {
-	oob := make([]byte, unix.CmsgSpace(unix.SizeofInet4Pktinfo))
+	oob := make([]byte, oobLen)
 	h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(oob)))
 	h.SetLen(unix.CmsgLen(unix.SizeofInet4Pktinfo))
 	h.Level, h.Type = unix.IPPROTO_IP, unix.IP_PKTINFO
