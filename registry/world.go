@@ -88,6 +88,7 @@ type Zone struct {
 	Refresh  time.Duration
 	Retry    time.Duration
 	Expire   time.Duration
+	Notify   []netip.AddrPort // secondaries that are told of a new serial (NOTIFY)
 }
 
 // NameServer is a name server of an owned zone; Addrs is its glue when its name is inside the zone.

@@ -37,6 +37,7 @@ type Guard struct {
 	files   *file.Source
 	probes  *probe.Source
 	netbios netbiosService
+	notify  *notifier
 
 	mu      sync.Mutex // held while a configuration is put in force
 	closed  bool       // no configuration is put in force any more
@@ -98,6 +99,7 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
 	g.files, g.probes = file.New(g.reg, log), probe.New(g.reg, log)
+	g.notify = &notifier{latest: g.reg.Snapshot, log: log, settle: settle}
 	g.netbios.server = &nbns.Server{Snapshot: g.reg.Snapshot, Log: log}
 	g.netbios.tasks = &g.tasks
 	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
@@ -111,12 +113,13 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	case <-time.After(firstWord):
 		log.Warn().Msg("not every claim file could be read yet; the last known state is served meanwhile")
 	}
+	g.task(ctx, "notifier", g.notify.Run)
 	debug.FreeOSMemory()
 	return g, nil
 }
 
-// run starts the tasks. Each ends with ctx; one that fails is logged and does not take the others
-// along, for stale beats blank.
+// run starts the tasks but the notifier, which waits for the first state. Each ends with ctx; one that
+// fails is logged and does not take the others along, for stale beats blank.
 func (g *Guard) run(ctx context.Context) {
 	ctl := &control.Server{
 		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus,
@@ -127,12 +130,16 @@ func (g *Guard) run(ctx context.Context) {
 		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run, "configuration file": g.followConfig,
 		"control": func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
 	} {
-		g.tasks.Go(func() {
-			if err := task(ctx); err != nil && ctx.Err() == nil {
-				g.log.Error().Err(err).Str("task", name).Msg("a part of nameward has stopped; the rest goes on")
-			}
-		})
+		g.task(ctx, name, task)
 	}
+}
+
+func (g *Guard) task(ctx context.Context, name string, task func(context.Context) error) {
+	g.tasks.Go(func() {
+		if err := task(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error().Err(err).Str("task", name).Msg("a part of nameward has stopped; the rest goes on")
+		}
+	})
 }
 
 // Close ends every task and closes the store.

@@ -22,8 +22,7 @@ type handover struct {
 type held struct {
 	guard *Guard
 	owner any // the instance that closes it
-	// notifiers run for an instance until it is shut down, or until it turns out that it failed.
-	notifiers map[any][]*notifier
+	back  any // the owner before, which gets it back if owner fails; nil once that one was shut down
 }
 
 var guards = handover{held: map[string]*held{}, log: zerolog.Nop()}
@@ -56,7 +55,9 @@ func (h *handover) take(path string, owner any, cfg *Loaded) (*Guard, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if k := h.held[path]; k != nil {
-		k.owner = owner
+		if k.owner != owner {
+			k.owner, k.back = owner, k.owner
+		}
 		return k.guard, nil
 	}
 	if cfg == nil {
@@ -66,38 +67,18 @@ func (h *handover) take(path string, owner any, cfg *Loaded) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.held[path] = &held{guard: g, owner: owner, notifiers: map[any][]*notifier{}}
+	h.held[path] = &held{guard: g, owner: owner}
 	return g, nil
 }
 
-// notifies notes that n runs for an instance that took the guard.
-func (h *handover) notifies(path string, owner any, n *notifier) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if k := h.held[path]; k != nil {
-		k.notifiers[owner] = append(k.notifiers[owner], n)
-	}
-}
-
-// takeBack makes the old instance the owner again after the new one failed, and ends what that one
-// left running. CoreDNS says so too when the shutdown of the old one fails; then there is no way back.
+// takeBack makes the old instance the owner again after the new one failed. CoreDNS says so too when
+// the shutdown of the old one fails; then there is no way back.
 func (h *handover) takeBack(path string, owner any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	k := h.held[path]
-	if k == nil || k.notifiers[owner] == nil {
-		return
-	}
-	k.owner = owner
-	k.guard.onlyAnswersDNS(owner)
-	for other, notifiers := range k.notifiers {
-		if other == owner {
-			continue
-		}
-		for _, n := range notifiers {
-			n.end()
-		}
-		delete(k.notifiers, other)
+	if k := h.held[path]; k != nil && k.back == owner {
+		k.owner, k.back = owner, nil
+		k.guard.onlyAnswersDNS(owner)
 	}
 }
 
@@ -109,8 +90,8 @@ func (h *handover) release(path string, owner any) error {
 	if k == nil {
 		return nil
 	}
-	delete(k.notifiers, owner)
 	if k.owner != owner {
+		k.back = nil
 		k.guard.onlyAnswersDNS(k.owner)
 		return nil
 	}

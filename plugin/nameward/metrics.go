@@ -25,6 +25,7 @@ var (
 	rejectedDesc = desc("config_rejected", "1 while the configuration file is bad and the last good one is in force.")
 	reloadsDesc  = desc("config_reloads_total", "Configurations read while running, by result.", "result")
 	packetsDesc  = desc("nbns_packets_total", "Packets of the NetBIOS name service by outcome.", "outcome")
+	notifiesDesc = desc("notifies_total", "NOTIFYs to secondaries by result.", "result")
 	drainedDesc  = desc("nodes_drained", "Nodes that an operator took out of service.")
 )
 
@@ -33,7 +34,7 @@ type collector struct{}
 
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		rolesDesc, changesDesc, claimsDesc, commitsDesc, storeDesc, loadedDesc, rejectedDesc, reloadsDesc, packetsDesc, drainedDesc,
+		rolesDesc, changesDesc, claimsDesc, commitsDesc, storeDesc, loadedDesc, rejectedDesc, reloadsDesc, packetsDesc, notifiesDesc, drainedDesc,
 	} {
 		ch <- d
 	}
@@ -70,6 +71,8 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(rejectedDesc, oneIf(status.Error != ""))
 	counter(reloadsDesc, reloads.good, "ok")
 	counter(reloadsDesc, reloads.bad, "rejected")
+	counter(notifiesDesc, g.notify.counts.acknowledged.Load(), "acknowledged")
+	counter(notifiesDesc, g.notify.counts.failed.Load(), "failed")
 	for _, o := range nbns.Outcomes() {
 		counter(packetsDesc, g.netbios.server.Counters.Get(o), o.String())
 	}

@@ -2,67 +2,87 @@ package nameward
 
 import (
 	"context"
+	"net/netip"
 	"sync"
+	"sync/atomic"
+	"time"
 
-	clog "github.com/coredns/coredns/plugin/pkg/log"
-	"github.com/coredns/coredns/plugin/transfer"
+	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/registry"
 )
 
-var log = clog.NewWithPlugin("nameward")
-
-// notifier tells the secondaries that the transfer plugin names about new serials (RFC 1996). It
-// follows the state by level in a goroutine of its own, for a NOTIFY to a dead secondary takes seconds.
+// notifier tells the secondaries of owned zones about new serials (RFC 1996). Each target has a worker
+// of its own, so that one that is dead or slow delays nobody.
 type notifier struct {
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	latest func() *registry.Snapshot
+	log    zerolog.Logger
+	settle time.Duration // before the first word
+	counts struct{ acknowledged, failed atomic.Uint64 }
 }
 
-// start begins to follow; without a transfer plugin in the server block there is nobody to tell.
-func (n *notifier) start(g *Guard, t *transfer.Transfer) {
-	if t == nil {
-		return
+// settle is the time that the server gets after the start of its guard until it listens. A secondary
+// that is told asks at once, and one that is turned away comes back only after the zone's retry.
+const settle = 100 * time.Millisecond
+
+// Run keeps one worker for each target of the configuration in force until ctx ends.
+func (n *notifier) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if !pause(ctx, n.settle) {
+		return nil
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	n.cancel = cancel
-	n.done.Go(func() { followSerials(ctx, g.Snapshot, t.Notify) })
-}
-
-// end lets the notifier end; what it is sending may take seconds yet.
-func (n *notifier) end() {
-	if n.cancel != nil {
-		n.cancel()
-	}
-}
-
-func (n *notifier) stop() {
-	n.end()
-	n.done.Wait()
-}
-
-// followSerials calls notify for every owned zone at the start, and again whenever its serial moved.
-func followSerials(ctx context.Context, latest func() *registry.Snapshot, notify func(zone string) error) {
-	told := map[string]uint32{}
-	for {
-		snap := latest()
-		for _, z := range snap.World.Zones {
-			serial := snap.Serial(z)
-			if last, ok := told[z.Name]; ok && last == serial {
-				continue
-			}
-			if err := notify(z.Name); err != nil {
-				log.Warningf("telling the secondaries of %s about serial %d: %v", z.Name, serial, err)
-			}
-			told[z.Name] = serial
-			if ctx.Err() != nil {
-				return
-			}
+	stop := map[netip.AddrPort]context.CancelFunc{}
+	for world := (*registry.World)(nil); ; {
+		snap := n.latest()
+		if snap.World != world {
+			world = snap.World
+			n.adjust(ctx, &workers, stop, targetsOf(world))
 		}
 		select {
 		case <-snap.Superseded():
 		case <-ctx.Done():
-			return
+			return nil
 		}
+	}
+}
+
+// adjust ends the workers of targets that are gone and starts those of new ones.
+func (n *notifier) adjust(ctx context.Context, workers *sync.WaitGroup, stop map[netip.AddrPort]context.CancelFunc, want map[netip.AddrPort]bool) {
+	for target, end := range stop {
+		if !want[target] {
+			end()
+			delete(stop, target)
+		}
+	}
+	for target := range want {
+		if stop[target] != nil {
+			continue
+		}
+		own, end := context.WithCancel(ctx)
+		stop[target] = end
+		workers.Go(func() { newSecondary(n, target).run(own) })
+	}
+}
+
+func targetsOf(w *registry.World) map[netip.AddrPort]bool {
+	targets := map[netip.AddrPort]bool{}
+	for _, z := range w.Zones {
+		for _, t := range z.Notify {
+			targets[t] = true
+		}
+	}
+	return targets
+}
+
+// pause waits; it is false when ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -235,34 +236,20 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// TestServerNotifies: a secondary of the transfer plugin is told at the start and of every change.
+// TestServerNotifies: a secondary is told at the start and of every change, and finds the new serial.
 func TestServerNotifies(t *testing.T) {
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	told := make(chan string, 16)
-	secondary := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
-		if r.Opcode == dns.OpcodeNotify {
-			told <- r.Question[0].Name
-		}
-		w.WriteMsg(new(dns.Msg).SetReply(r))
-	}), MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept }}
-	done := make(chan error)
-	go func() { done <- secondary.ActivateAndServe() }()
-	defer func() { secondary.Shutdown(); <-done }()
-	start(t, fmt.Sprintf(".:%d {\n bind 127.0.0.1\n transfer {\n to %s\n }\n nameward %s\n}\n", freePort(t), conn.LocalAddr(), writeConfig(t, "")))
+	f, port, path := newFake(t, dns.RcodeSuccess), freePort(t), writeConfig(t, "")
+	write(t, path, strings.Replace(readText(t, path), "{name: corp.example.,", fmt.Sprintf("{name: corp.example., notify: [%q],", f.addr), 1))
+	start(t, fmt.Sprintf(".:%d {\n bind 127.0.0.1\n transfer {\n to *\n }\n nameward %s\n}\n", port, path))
+	r := running{plain: fmt.Sprintf("127.0.0.1:%d", port), guard: guards.first()}
 	for _, move := range []string{"", "ex2", "ex1"} {
 		if move != "" {
-			claim(t, guards.first().reg, "mailbox", move)
+			claim(t, r.guard.reg, "mailbox", move)
 		}
-		select {
-		case zone := <-told:
-			if zone != "corp.example." {
-				t.Errorf("told of %s", zone)
-			}
-		case <-time.After(10 * time.Second):
-			t.Fatalf("nobody is told after the move to %q", move)
+		told := f.next(t, 10*time.Second)
+		soa := r.ask(t, "udp", question("corp.example.", dns.TypeSOA)).Answer[0].(*dns.SOA)
+		if want := fmt.Sprint("corp.example. ", soa.Serial); told != want {
+			t.Errorf("move to %q: told of %s, answered is %s", move, told, want)
 		}
 	}
 }

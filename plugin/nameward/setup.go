@@ -33,7 +33,6 @@ func setup(c *caddy.Controller) error {
 	}
 	// The context is one for all server blocks of an instance, and another one after a reload.
 	h, owner := &Handler{zones: guards.zonesOf(path, cfg)}, c.Context()
-	var notify notifier
 	c.OnStartup(func() error {
 		g, err := guards.take(path, owner, cfg)
 		if err != nil {
@@ -41,19 +40,13 @@ func setup(c *caddy.Controller) error {
 		}
 		h.State = g
 		g.answersDNS(owner, listening(dnsserver.GetConfig(c)))
-		t, _ := dnsserver.GetConfig(c).Handler("transfer").(*transfer.Transfer)
-		notify.start(g, t)
-		guards.notifies(path, owner, &notify)
 		return nil
 	})
 	c.OnRestartFailed(func() error {
 		guards.takeBack(path, owner)
 		return nil
 	})
-	c.OnShutdown(func() error {
-		notify.stop()
-		return guards.release(path, owner)
-	})
+	c.OnShutdown(func() error { return guards.release(path, owner) })
 	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
 		h.Next = next
 		return h

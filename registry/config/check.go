@@ -202,17 +202,18 @@ func (c *checker) ownNetBIOS(name nbName, o owner) {
 	c.nb[key] = &nbClaim{o, name.suffixes(), claims}
 }
 
-// distinct returns the values of a list, each of which may stand in it once.
-func (c *checker) distinct(l texts, what string) []string {
-	var out []string
-	seen := make(map[string]at, len(l.Items))
-	for _, t := range l.Items {
-		if first, ok := seen[t.Value]; ok {
-			c.d.Problemf(t.At, "%s %s stands twice in the list, first at %s: take one out", what, t.Value, first)
+// distinct returns the values of a list, each of which may stand in it once. what goes before a value
+// in the problem.
+func distinct[T comparable](d *decoder, l yamlat.List[T], what string) []T {
+	var out []T
+	seen := make(map[T]at, len(l.Items))
+	for _, item := range l.Items {
+		if first, ok := seen[item.Value]; ok {
+			d.Problemf(item.At, "%s%v stands twice in the list, first at %s: take one out", what, item.Value, first)
 			continue
 		}
-		seen[t.Value] = t.At
-		out = append(out, t.Value)
+		seen[item.Value] = item.At
+		out = append(out, item.Value)
 	}
 	return out
 }

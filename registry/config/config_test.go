@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -148,6 +149,20 @@ func describe(r *registry.Role) string {
 		r.Name, r.Cluster, r.Mode.String(), join(r.DNS), join(nb), join(nodes), source,
 		r.TTL.String(), r.TTLChanging.String(), r.Changing.String(), r.OnConflict.String(), r.OnSourceLost.String(),
 	}, " ")
+}
+
+func TestNotify(t *testing.T) {
+	const zone = "clusters: [{name: c, nodes: {a: {public: [192.0.2.1]}}}]\nzones: [{name: corp.example, ns: {ns.example.com: []}, notify: %s}]\n"
+	for _, tt := range []struct{ text, want string }{
+		{"[]", "[]"},
+		{"[192.0.2.54]", "[192.0.2.54:53]"},
+		{`["192.0.2.55:5353", 192.0.2.55, "2001:db8::54", "[2001:db8::54]:5353", "127.0.0.1:10053"]`,
+			"[192.0.2.55:5353 192.0.2.55:53 [2001:db8::54]:53 [2001:db8::54]:5353 127.0.0.1:10053]"},
+	} {
+		if got := fmt.Sprint(parse(t, fmt.Sprintf(zone, tt.text)).World.Zones[0].Notify); got != tt.want {
+			t.Errorf("notify %s: got %s, want %s", tt.text, got, tt.want)
+		}
+	}
 }
 
 func TestRoles(t *testing.T) {

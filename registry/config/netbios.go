@@ -128,7 +128,7 @@ func (c *checker) netbios(r *rawNetBIOS) NetBIOS {
 		} else if l.iface.OK {
 			once("listen interface", l.iface.Value, l.iface.At)
 		}
-		out.Listen = append(out.Listen, Listen{l.address.Value, l.iface.Value, c.distinct(l.broadcast, "broadcast interface")})
+		out.Listen = append(out.Listen, Listen{l.address.Value, l.iface.Value, distinct(c.d, l.broadcast, "broadcast interface ")})
 	}
 	clear(seen)
 	for _, f := range r.forward.Items {

@@ -85,6 +85,7 @@ type rawZone struct {
 	ns                               []rawNS
 	mbox                             text
 	ttl, neg, refresh, retry, expire span
+	notify                           yamlat.List[netip.AddrPort]
 }
 
 type rawNS struct {
@@ -265,10 +266,15 @@ var zoneShape = yamlat.Shape[rawZone]{
 		{Key: "refresh", Set: func(d *decoder, n *node, z *rawZone) { z.refresh = d.Duration(n, time.Second, day, time.Second) }},
 		{Key: "retry", Set: func(d *decoder, n *node, z *rawZone) { z.retry = d.Duration(n, time.Second, day, time.Second) }},
 		{Key: "expire", Set: func(d *decoder, n *node, z *rawZone) { z.expire = d.Duration(n, time.Minute, 365*day, time.Second) }},
+		{Key: "notify", Set: func(d *decoder, n *node, z *rawZone) {
+			z.notify = yamlat.ListOf(d, n, func(d *decoder, n *node) yamlat.Item[netip.AddrPort] { return d.AddrPort(n, dnsPort, false) })
+		}},
 	},
 }
 
 const (
 	day  = 24 * time.Hour
 	week = 7 * day
+
+	dnsPort = 53 // RFC 1035, Section 4.2
 )
