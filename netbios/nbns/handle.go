@@ -65,6 +65,25 @@ func (s *Server) nameQuery(snap *registry.Snapshot, p packet, h netbios.Header, 
 // guarded answers for a role's name. In mode single the answer is one address of each node that is
 // served, so that no client can choose a wrong one; in mode all it is the list.
 func guarded(role *registry.RoleState, p packet, id uint16, name netbios.Name, dst []byte) ([]byte, Outcome) {
+	if role.Role.Mode == registry.Single && len(role.Served) == 1 {
+		// Nearly every answer: without the room for a list.
+		if a, ok := firstIPv4(role.Served[0].Public); ok {
+			return netbios.AppendPositiveQueryResponse(dst, id, name, role.TTL, netbios.Address{Flags: netbios.HNode, Addr: a}), Positive
+		}
+	}
+	if len(role.V4()) > 0 {
+		return positiveList(role, id, name, dst), Positive
+	}
+	switch {
+	case role.Unknown():
+		return nil, NoHolder
+	case p.broadcast:
+		return nil, Silent
+	}
+	return netbios.AppendNegativeQueryResponse(dst, id, netbios.RcodeName, name), Negative
+}
+
+func positiveList(role *registry.RoleState, id uint16, name netbios.Name, dst []byte) []byte {
 	var room [maxAddrs]netbios.Address
 	addrs := room[:0]
 	if role.Role.Mode == registry.Single {
@@ -78,15 +97,7 @@ func guarded(role *registry.RoleState, p packet, id uint16, name netbios.Name, d
 			addrs = append(addrs, netbios.Address{Flags: netbios.HNode, Addr: a})
 		}
 	}
-	switch {
-	case len(addrs) > 0:
-		return netbios.AppendPositiveQueryResponse(dst, id, name, role.TTL, addrs...), Positive
-	case role.Unknown():
-		return nil, NoHolder
-	case p.broadcast:
-		return nil, Silent
-	}
-	return netbios.AppendNegativeQueryResponse(dst, id, netbios.RcodeName, name), Negative
+	return netbios.AppendPositiveQueryResponse(dst, id, name, role.TTL, addrs...)
 }
 
 // maxAddrs is how many addresses a name has at most, as in WINS: 25 members of an internet group.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -114,6 +115,9 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 		log.Warn().Msg("not every claim file could be read yet; the last known state is served meanwhile")
 	}
 	g.task(ctx, "notifier", g.notify.Run)
+	parkStacks(ctx, &g.tasks)
+	// Twice, because what pools hold outlives one collection, and the next one's goal is set by it.
+	runtime.GC()
 	debug.FreeOSMemory()
 	return g, nil
 }
