@@ -96,7 +96,7 @@ func (ch *change) settle() {
 		ch.states[id] = s
 		if !sameAnswers(old, s) {
 			ch.answers = append(ch.answers, id)
-			ch.bump(id, old, s)
+			ch.bump(old, s)
 		}
 		ch.record(s.Role.Name, ch.r.cells[id], c)
 	}
@@ -122,10 +122,12 @@ func (ch *change) record(role string, old, c *cell) {
 }
 
 // bump moves the serial of every owned zone that holds a name or an address of the role.
-func (ch *change) bump(id int32, old, s *RoleState) {
+func (ch *change) bump(old, s *RoleState) {
 	ix := ch.before.ix
-	for _, z := range ix.nameZone[id] {
-		ch.bumpZone(z)
+	for _, name := range old.Role.DNS {
+		if z := ix.names[name].Zone; z != nil {
+			ch.bumpZone(z)
+		}
 	}
 	if len(s.Role.DNS) == 0 {
 		return // no PTR names it

@@ -57,12 +57,29 @@ func (o Outcome) String() string {
 // cell is what the writer keeps of one role. A cell in place never changes; the writer replaces it.
 type cell struct {
 	rec       Record
-	expires   time.Time // of the lease in force
-	confirmed bool      // a source has stood behind rec since the start, or since the source was changed
-	rivals    []rival   // who else claims rec.Epoch
-	pool      []string  // the candidates of the last claim with Pick
-	trouble   *Trouble  // what the source of rec complains about
+	confirmed bool // a source has stood behind rec since the start, or since the source was changed
 	override  *Override
+	*word     // never nil
+}
+
+// word is what sources said beside the record. Most roles have none of it and share one.
+type word struct {
+	expires time.Time // of the lease in force
+	rivals  []rival   // who else claims rec.Epoch
+	pool    []string  // the candidates of the last claim with Pick
+	trouble *Trouble  // what the source of rec complains about
+}
+
+var nothing = &word{}
+
+// say returns the cell with other words.
+func (c *cell) say(w word) *cell {
+	n := *c
+	n.word = &w
+	if w.expires.IsZero() && w.rivals == nil && w.pool == nil && w.trouble == nil {
+		n.word = nothing
+	}
+	return &n
 }
 
 type rival struct {
@@ -77,9 +94,9 @@ func (c *cell) at(now time.Time) *cell {
 	if !slices.ContainsFunc(c.rivals, over) {
 		return c
 	}
-	n := *c
-	n.rivals = slices.DeleteFunc(slices.Clone(c.rivals), over)
-	return &n
+	w := *c.word
+	w.rivals = slices.DeleteFunc(slices.Clone(c.rivals), over)
+	return c.say(w)
 }
 
 // take returns the cell after a claim. It does not change c.
@@ -105,10 +122,8 @@ func (c *cell) take(role *Role, cl Claim, drained map[string]Drain, now time.Tim
 	if held {
 		since = c.rec.Since
 	}
-	return &cell{
-		rec:     Record{Nodes: nodes, Epoch: epoch, Since: since, Origin: cl.Origin},
-		expires: cl.Expires, confirmed: true, pool: poolOf(cl), override: c.override,
-	}, Accepted
+	n := &cell{rec: Record{Nodes: nodes, Epoch: epoch, Since: since, Origin: cl.Origin}, confirmed: true, override: c.override}
+	return n.say(word{expires: cl.Expires, pool: poolOf(cl)}), Accepted
 }
 
 // members are the nodes of the record in the order that the configuration has now.
@@ -176,15 +191,14 @@ func inWrittenOrder(role *Role, names []string) []string {
 
 // renew confirms what is in force. A rival that now agrees is one no more.
 func (c *cell) renew(cl Claim) *cell {
-	n := *c
-	n.confirmed, n.trouble, n.expires, n.pool = true, nil, cl.Expires, poolOf(cl)
-	n.rivals = c.rivalsWithout(cl.Origin)
+	n := c.say(word{expires: cl.Expires, pool: poolOf(cl), rivals: c.rivalsWithout(cl.Origin)})
+	n.confirmed = true
 	if c.trouble != nil || !c.confirmed {
 		// The origin of the record is in trouble or not heard of since the start, and another one stands
 		// behind the same claim.
 		n.rec.Origin = cl.Origin
 	}
-	return &n
+	return n
 }
 
 // fence drops a claim; whoever makes it does not claim the epoch in force any more.
@@ -193,16 +207,16 @@ func (c *cell) fence(origin string) *cell {
 	if len(rivals) == len(c.rivals) {
 		return c
 	}
-	n := *c
-	n.rivals = rivals
-	return &n
+	w := *c.word
+	w.rivals = rivals
+	return c.say(w)
 }
 
 func (c *cell) contest(cl Claim, nodes []string) *cell {
-	n := *c
-	n.rivals = append(c.rivalsWithout(cl.Origin), rival{cl.Origin, nodes, cl.Expires})
-	slices.SortFunc(n.rivals, func(a, b rival) int { return slices.Compare(a.nodes, b.nodes) })
-	return &n
+	w := *c.word
+	w.rivals = append(c.rivalsWithout(cl.Origin), rival{cl.Origin, nodes, cl.Expires})
+	slices.SortFunc(w.rivals, func(a, b rival) int { return slices.Compare(a.nodes, b.nodes) })
+	return c.say(w)
 }
 
 func (c *cell) rivalsWithout(origin string) []rival {
@@ -219,15 +233,15 @@ func (c *cell) rivalsWithout(origin string) []rival {
 // not make the claim in force changes nothing but the end of his rivalry, unless nobody stands behind
 // that claim yet: its origin may be a source of long ago.
 func (c *cell) complain(t Trouble) *cell {
-	n := *c
+	w := *c.word
 	if t.Gone {
-		n.rivals = c.rivalsWithout(t.Origin)
+		w.rivals = c.rivalsWithout(t.Origin)
 	}
 	if c.rec.Epoch == 0 || !c.confirmed || c.rec.Origin == t.Origin {
 		if c.trouble != nil && c.trouble.Gone {
 			t.Gone = true // nonsense after silence does not bring the last good word back
 		}
-		n.trouble = &t
+		w.trouble = &t
 	}
-	return &n
+	return c.say(w)
 }

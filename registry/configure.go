@@ -110,7 +110,7 @@ func (r *Registry) rebuildRoles(next, before *Snapshot, saved Saved, d Delta, no
 // carry makes the cell of a role from what is saved of it and, where its source is the same as
 // before, from what that source said.
 func (r *Registry) carry(role *Role, before *Snapshot, saved Saved, same *interner) *cell {
-	c := &cell{rec: same.record(saved.Records[role.Name])}
+	c := &cell{rec: same.record(saved.Records[role.Name]), word: nothing}
 	if o, ok := saved.Overrides[role.Name]; ok {
 		c.override = &o
 	}
@@ -122,7 +122,7 @@ func (r *Registry) carry(role *Role, before *Snapshot, saved Saved, same *intern
 		return c
 	}
 	old := r.cells[id]
-	c.expires, c.confirmed, c.rivals, c.pool, c.trouble = old.expires, old.confirmed, old.rivals, old.pool, old.trouble
+	c.confirmed, c.word = old.confirmed, old.word
 	return c
 }
 

@@ -35,8 +35,9 @@ type Entry struct {
 // index maps names to roles, nodes and addresses. It is built once for a World; a role that moves
 // leaves it alone.
 type index struct {
-	names    map[string]Entry // DNS owner names, lower case
-	netbios  map[netbios.Name]int32
+	names    map[string]Entry       // DNS owner names, lower case
+	netbios  map[[16]byte]int32     // names without a scope, nearly all there are
+	scoped   map[netbios.Name]int32 // the others
 	roles    map[string]int32
 	nodes    map[string]int32
 	addrs    map[netip.Addr]int32 // public addresses
@@ -48,8 +49,8 @@ type index struct {
 	zoneID   map[*Zone]int
 	rolesOf  map[*Node][]int32
 	nodeAddr map[*Node]*addrSet
-	ptrZone  []*Zone   // by address id: the owned reverse zone, or nil
-	nameZone [][]*Zone // by role: the owned zones that hold its names
+	alone    map[*Node][]*Node // the list of this node only, shared by every state that serves it
+	ptrZone  []*Zone           // by address id: the owned reverse zone, or nil
 }
 
 type publicAddr struct {
@@ -60,11 +61,12 @@ type publicAddr struct {
 
 func newIndex(w *World) *index {
 	ix := &index{
-		names: make(map[string]Entry, len(w.Roles)+2*len(w.Nodes)), netbios: make(map[netbios.Name]int32, len(w.Roles)),
-		roles: make(map[string]int32, len(w.Roles)), nodes: make(map[string]int32, len(w.Nodes)),
+		names: make(map[string]Entry, len(w.Roles)+2*len(w.Nodes)), netbios: make(map[[16]byte]int32, len(w.Roles)),
+		scoped: map[netbios.Name]int32{},
+		roles:  make(map[string]int32, len(w.Roles)), nodes: make(map[string]int32, len(w.Nodes)),
 		addrs: map[netip.Addr]int32{}, zones: map[string]*Zone{}, owned: map[*Zone][]string{},
 		filtered: map[netip.Addr]string{}, zoneID: map[*Zone]int{}, rolesOf: map[*Node][]int32{},
-		nodeAddr: map[*Node]*addrSet{}, nameZone: make([][]*Zone, len(w.Roles)),
+		nodeAddr: map[*Node]*addrSet{}, alone: map[*Node][]*Node{},
 	}
 	for i, z := range w.Zones {
 		ix.zones[z.Name] = z
@@ -79,7 +81,7 @@ func newIndex(w *World) *index {
 func (ix *index) addNodes(w *World) {
 	for i, n := range w.Nodes {
 		ix.nodes[n.Name] = int32(i)
-		ix.nodeAddr[n] = newAddrSet(n)
+		ix.nodeAddr[n], ix.alone[n] = newAddrSet(n), []*Node{n}
 		if n.Host != "" {
 			ix.add(n.Host, Entry{Kind: KindHost, id: int32(i)})
 		}
@@ -110,12 +112,14 @@ func (ix *index) addRoles(w *World) {
 		id := int32(i)
 		ix.roles[r.Name] = id
 		for _, name := range r.DNS {
-			if z := ix.add(name, Entry{Kind: KindRole, id: id}); z != nil && !slices.Contains(ix.nameZone[i], z) {
-				ix.nameZone[i] = append(ix.nameZone[i], z)
-			}
+			ix.add(name, Entry{Kind: KindRole, id: id})
 		}
 		for _, nb := range r.NetBIOS {
-			ix.netbios[nb] = id
+			if nb.Scope() != "" {
+				ix.scoped[nb] = id
+			} else {
+				ix.netbios[nb.Octets()] = id
+			}
 		}
 		for _, n := range r.Nodes {
 			ix.rolesOf[n] = append(ix.rolesOf[n], id)
@@ -177,6 +181,16 @@ func (ix *index) addAbove(name string, z *Zone) {
 		}
 		ix.names[up] = Entry{Kind: KindEmptyNonTerminal, Below: true, Zone: z}
 	}
+}
+
+// byNetBIOS finds the role of an upper-case NetBIOS name.
+func (ix *index) byNetBIOS(name netbios.Name) (int32, bool) {
+	if name.Scope() != "" {
+		id, ok := ix.scoped[name]
+		return id, ok
+	}
+	id, ok := ix.netbios[name.Octets()]
+	return id, ok
 }
 
 // zoneOf returns the closest owned zone at or above a lower-case name, or nil.

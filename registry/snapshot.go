@@ -36,17 +36,24 @@ type RoleState struct {
 	Epoch   uint64    // of the claim in force; 0 before the first
 	Since   time.Time // when Holder took over
 	Origin  string    // who said so: "file /run/x.role", "operator", ...
-	Expires time.Time // of the lease; zero: none
-	Rivals  []string  // nodes that claim the same epoch
 	Forced  *Override // nil when none is set
+	*Limits           // never nil
 
 	Served  []*Node // whose public addresses are answered
 	Changed time.Time
 	TTL     uint32 // seconds
 
-	addrs     *addrSet
+	addrs *addrSet
+}
+
+// Limits are what may end the claim in force. Most roles have none and share one.
+type Limits struct {
+	Expires   time.Time // of the lease; zero: none
+	Rivals    []string  // nodes that claim the same epoch
 	rivalEnds time.Time // when the first rival's lease runs out; zero: never
 }
+
+var noLimits = &Limits{}
 
 // State is a role's condition in one word.
 type State uint8
@@ -131,7 +138,7 @@ func (s *Snapshot) ServerOf(e Entry) NameServer { return s.ix.servers[e.id] }
 
 // NetBIOS finds the role that a NetBIOS name belongs to. The name's case does not matter.
 func (s *Snapshot) NetBIOS(name netbios.Name) (*RoleState, bool) {
-	id, ok := s.ix.netbios[name.Fold()]
+	id, ok := s.ix.byNetBIOS(name.Fold())
 	if !ok {
 		return nil, false
 	}

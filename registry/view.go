@@ -12,16 +12,13 @@ import (
 func view(ix *index, role *Role, c *cell, drained map[string]Drain, before *RoleState, now time.Time) *RoleState {
 	s := &RoleState{
 		Role: role, Holder: c.rec.Nodes, Epoch: c.rec.Epoch, Since: c.rec.Since, Origin: c.rec.Origin,
-		Expires: c.expires, Forced: c.override, Changed: c.rec.Since,
+		Forced: c.override, Changed: c.rec.Since,
 	}
 	c = c.at(now)
-	for _, r := range c.rivals {
-		s.Rivals = append(s.Rivals, r.nodes...)
-		s.rivalEnds = sooner(s.rivalEnds, r.expires)
-	}
+	s.Limits = limitsOf(c)
 	var serve []string
 	s.State, serve, s.Why = judge(role, c, now)
-	s.Served = membersOf(role, serve)
+	s.Served = membersOf(ix, role, serve)
 	if len(s.Served) == 0 && len(serve) > 0 {
 		s.State, s.Why = Lost, strings.Join(serve, ", ")+" is not a node of the role any more"
 	}
@@ -40,6 +37,18 @@ func view(ix *index, role *Role, c *cell, drained map[string]Drain, before *Role
 		s.TTL = uint32(role.TTLChanging / time.Second)
 	}
 	return s
+}
+
+func limitsOf(c *cell) *Limits {
+	if c.expires.IsZero() && len(c.rivals) == 0 {
+		return noLimits
+	}
+	l := &Limits{Expires: c.expires}
+	for _, r := range c.rivals {
+		l.Rivals = append(l.Rivals, r.nodes...)
+		l.rivalEnds = sooner(l.rivalEnds, r.expires)
+	}
+	return l
 }
 
 // publishesSame compares nodes of two worlds: a reload makes every Node anew.
@@ -111,10 +120,10 @@ func forcedWhy(o *Override) string {
 }
 
 // membersOf resolves names in written order. Names of nodes that the configuration dropped fall out.
-func membersOf(role *Role, names []string) []*Node {
+func membersOf(ix *index, role *Role, names []string) []*Node {
 	if len(names) == 1 {
 		if n := role.Node(names[0]); n != nil {
-			return []*Node{n}
+			return ix.alone[n]
 		}
 		return nil
 	}
