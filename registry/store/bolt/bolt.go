@@ -52,6 +52,8 @@ func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
 		NoFreelistSync: true, // less to write in each commit; the list is found again at the start
 		FreelistType:   bbolt.FreelistMapType,
 		NoStatistics:   true,
+
+		InitialMmapSize: initialMap(),
 	})
 }
 
@@ -112,4 +114,14 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// initialMap is how many octets of address space the file gets at once. Every doubling of the map copies
+// what a transaction has in hand, which is a fifth of the time of a first start with 100,000 roles. On
+// Windows the file would be made as large as the map.
+func initialMap() int {
+	if runtime.GOOS == "windows" {
+		return 0
+	}
+	return 64 << 20
 }
