@@ -103,10 +103,12 @@ func serve(cmd *cobra.Command, o serveOptions, started func()) error {
 	return nil
 }
 
-// hinted adds to an error what to do about it, where people meet it often. CoreDNS passes the text of
-// such errors on, but not the errors themselves.
+// hinted adds to an error of the DNS listeners what to do about it; those of NetBIOS say so themselves.
+// CoreDNS passes the text of such errors on, but not the errors themselves.
 func hinted(err error) error {
 	switch text := err.Error(); {
+	case strings.Contains(text, "NetBIOS"):
+		return err
 	case strings.Contains(text, "address already in use"):
 		return fmt.Errorf("%w; another server (systemd-resolved, dnsmasq, nameward itself) holds it: stop that one or choose another address", err)
 	case strings.Contains(text, "bind: permission denied"):
