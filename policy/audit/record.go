@@ -1,0 +1,18 @@
+package audit
+
+import (
+	"time"
+
+	"github.com/nameward/nameward/policy"
+	"github.com/nameward/nameward/policy/finding"
+)
+
+// Record is one thing that a source publishes, or wants to be published.
+type Record struct {
+	policy.Request
+	Place  finding.Place
+	Since  time.Time // when it was registered, seen or last refreshed; zero: the source does not tell
+	Static bool      // entered by hand
+	Group  bool      // a NetBIOS group name
+	Detail string    // what else tells where to mend it: the interface of a .reg file, the owner of a WINS record
+}

@@ -1,0 +1,2 @@
+// Package policy decides what may be published.
+package policy
