@@ -45,7 +45,7 @@ type index struct {
 	servers  []NameServer
 	zones    map[string]*Zone
 	owned    map[*Zone][]string // owner names by zone, sorted
-	filtered map[netip.Addr]string
+	classes  *classes
 	zoneID   map[*Zone]int
 	rolesOf  map[*Node][]int32
 	nodeAddr map[*Node]*addrSet
@@ -65,7 +65,7 @@ func newIndex(w *World) *index {
 		scoped: map[netbios.Name]int32{},
 		roles:  make(map[string]int32, len(w.Roles)), nodes: make(map[string]int32, len(w.Nodes)),
 		addrs: map[netip.Addr]int32{}, zones: map[string]*Zone{}, owned: map[*Zone][]string{},
-		filtered: map[netip.Addr]string{}, zoneID: map[*Zone]int{}, rolesOf: map[*Node][]int32{},
+		classes: newClasses(w), zoneID: map[*Zone]int{}, rolesOf: map[*Node][]int32{},
 		nodeAddr: map[*Node]*addrSet{}, alone: map[*Node][]*Node{},
 	}
 	for i, z := range w.Zones {
@@ -84,9 +84,6 @@ func (ix *index) addNodes(w *World) {
 		ix.nodeAddr[n], ix.alone[n] = newAddrSet(n), []*Node{n}
 		if n.Host != "" {
 			ix.add(n.Host, Entry{Kind: KindHost, id: int32(i)})
-		}
-		for _, o := range n.Other {
-			ix.filtered[o.Addr] = o.Class
 		}
 		for _, a := range n.Public {
 			ix.addAddr(a, n.Host)

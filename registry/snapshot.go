@@ -130,6 +130,9 @@ func (s *Snapshot) HostOf(e Entry) (a, aaaa []net.IP) {
 	return set.a, set.aaaa
 }
 
+// NodeOf returns the node that an entry of KindHost stands for.
+func (s *Snapshot) NodeOf(e Entry) *Node { return s.World.Nodes[e.id] }
+
 // PTROf returns what an entry of KindPTR points to now, or nil.
 func (s *Snapshot) PTROf(e Entry) *PTRState { return s.ptrs.at(int(e.id)) }
 
@@ -193,25 +196,4 @@ func (s *Snapshot) Node(name string) (*Node, bool) {
 func (s *Snapshot) Drained(node string) (Drain, bool) {
 	d, ok := s.drained[node]
 	return d, ok
-}
-
-// Filtered reports whether an address must never be published, and the class that says so: it is a
-// node's non-public address or lies in a prefix of a non-public class. The IPv4-mapped form of an
-// address counts as that address.
-func (s *Snapshot) Filtered(addr netip.Addr) (class string, filtered bool) {
-	addr = addr.Unmap().WithZone("")
-	if class, ok := s.ix.filtered[addr]; ok {
-		return class, true
-	}
-	for _, c := range s.World.Classes {
-		if c.Name == PublicClass {
-			continue
-		}
-		for _, p := range c.Prefixes {
-			if p.Contains(addr) {
-				return c.Name, true
-			}
-		}
-	}
-	return "", false
 }

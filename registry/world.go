@@ -14,6 +14,9 @@ type World struct {
 	Roles   []*Role // names are unique
 	Zones   []*Zone
 	Classes []Class
+	// NAT64 are the prefixes of the site's own translators, beside the well-known ones: 32, 40, 48, 56,
+	// 64 or 96 bits (RFC 6052, Section 2.2).
+	NAT64 []netip.Prefix
 }
 
 // Node is a cluster member. Only its Public addresses are ever published.

@@ -335,7 +335,7 @@ func TestLookups(t *testing.T) {
 	if a, aaaa := s.HostOf(mustLookup(t, s, "ex1.corp.example.")); len(a) != 1 || len(aaaa) != 1 || !a[0].Equal(net.IPv4(192, 0, 2, 11)) {
 		t.Errorf("ex1: %v %v", a, aaaa)
 	}
-	for addr, want := range map[string]string{"10.9.0.11": "management", "10.9.7.7": "management", "::ffff:10.9.0.11": "management", "192.0.2.11": "", "10.8.0.1": ""} {
+	for addr, want := range map[string]string{"10.9.0.11": "management", "10.9.7.7": "management", "::ffff:10.9.0.11": "management", "64:ff9b::a09:b": "management", "64:ff9b:1::10.9.7.7": "management", "64:ff9b::192.0.2.11": "", "192.0.2.11": "", "10.8.0.1": ""} {
 		if got, _ := s.Filtered(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("Filtered(%s) = %q, want %q", addr, got, want)
 		}

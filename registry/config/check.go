@@ -84,6 +84,7 @@ const (
 func (c *checker) config(r *rawConfig) *Config {
 	out := &Config{World: new(registry.World), Sources: make(map[string]SourceSpec)}
 	out.World.Classes = c.classes(r.classes)
+	out.World.NAT64 = distinct(c.d, r.nat64, "")
 	for i := range r.clusters {
 		c.cluster(&r.clusters[i], out)
 	}

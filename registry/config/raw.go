@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/nameward/nameward/netbios"
@@ -24,6 +25,7 @@ type (
 // The raw structs hold the file as it is written: each value is well formed by itself, or not OK.
 type rawConfig struct {
 	classes  []rawClass
+	nat64    prefixes
 	clusters []rawCluster
 	zones    []rawZone
 	netbios  rawNetBIOS
@@ -103,6 +105,7 @@ var fileShape = yamlat.Shape[rawConfig]{
 				r.classes = append(r.classes, rawClass{key, yamlat.ListOf(d, n, (*decoder).Prefix)})
 			})
 		}},
+		{Key: "nat64", Set: func(d *decoder, n *node, r *rawConfig) { r.nat64 = yamlat.ListOf(d, n, nat64) }},
 		{Key: "clusters", Required: true, Set: func(d *decoder, n *node, r *rawConfig) {
 			written := 0
 			list, ok := d.Each(n, func(n *node) {
@@ -129,6 +132,16 @@ var fileShape = yamlat.Shape[rawConfig]{
 		{Key: "store", Set: func(d *decoder, n *node, r *rawConfig) { storeShape.Decode(d, n, r) }},
 		{Key: "log", Set: func(d *decoder, n *node, r *rawConfig) { logShape.Decode(d, n, r) }},
 	},
+}
+
+// nat64 reads the prefix of a translator. Its length says where the IPv4 address stands.
+func nat64(d *decoder, n *node) yamlat.Item[netip.Prefix] {
+	p := d.Prefix(n)
+	if p.OK && (p.Value.Addr().Is4() || !slices.Contains([]int{32, 40, 48, 56, 64, 96}, p.Value.Bits())) {
+		d.Badf(p.At, "%s is not a prefix of NAT64, write an IPv6 one of 32, 40, 48, 56, 64 or 96 bits", p.Value)
+		p.OK = false
+	}
+	return p
 }
 
 var controlShape = yamlat.Shape[rawConfig]{

@@ -62,7 +62,7 @@ func (d *D) Prefix(n *Node) Item[netip.Prefix] {
 	case p.Addr().Is4In6():
 		d.Badf(at, "%s is an IPv4-mapped prefix, write the IPv4 prefix", w)
 	case p != p.Masked():
-		d.Badf(at, "%s has host bits set, write %s", w, p.Masked())
+		d.Codef(at, CodeHostBits, "%s has host bits set, write %s", w, p.Masked())
 	default:
 		return Item[netip.Prefix]{at, true, p}
 	}

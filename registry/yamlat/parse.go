@@ -95,12 +95,14 @@ func (d *D) Err() error {
 }
 
 // Problemf adds a problem.
-func (d *D) Problemf(at At, format string, args ...any) {
+func (d *D) Problemf(at At, format string, args ...any) { d.add(at, "", fmt.Sprintf(format, args...)) }
+
+func (d *D) add(at At, code, text string) {
 	if d.stopped {
 		return
 	}
 	d.problems = append(d.problems, Problem{
-		File: d.file, Line: max(1, int(at.Line)), Col: max(1, int(at.Col)), Text: fmt.Sprintf(format, args...),
+		File: d.file, Line: max(1, int(at.Line)), Col: max(1, int(at.Col)), Text: text, Code: code,
 	})
 }
 
@@ -155,9 +157,13 @@ func (d *D) syntax(data []byte, err error) {
 			before := data[:i]
 			line = bytes.Count(before, []byte("\n")) + 1
 			col := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
-			d.Problemf(At{int32(line), int32(col)}, "alias *%s has no anchor before it, write &%[1]s at the value it stands for", m[1])
+			d.Problemf(At{int32(line), int32(col)}, "alias *%s has no anchor before it, write &%[1]s at the value it stands for, or quotes around text that begins with *", m[1])
 			return
 		}
+	}
+	if at, word := unquoted(data); word != "" && strings.Contains(text, "cannot start any token") {
+		d.Problemf(at, "%s begins with a character that YAML keeps for itself, write it in quotes: \"%[1]s\"", word)
+		return
 	}
 	lines := bytes.Split(bytes.TrimRight(data, " \t\r\n"), []byte("\n"))
 	line = min(max(line, 1), len(lines))
@@ -168,4 +174,17 @@ func (d *D) syntax(data []byte, err error) {
 		hint = "indent with spaces, not with a tab"
 	}
 	d.Problemf(At{int32(line), int32(col)}, "not YAML: %s; %s", text, hint)
+}
+
+var errReserved = regexp.MustCompile(`(?m)^[^#\n"']*?(?:^|[\s\[,])([@\x60%][^\s,\[\]{}"']*)`)
+
+// unquoted finds the first word that begins with one of the characters that no plain text may begin
+// with; the library says a line near it.
+func unquoted(data []byte) (At, string) {
+	for i, line := range bytes.Split(data, []byte("\n")) {
+		if m := errReserved.FindSubmatchIndex(line); m != nil {
+			return At{int32(i) + 1, int32(utf8.RuneCount(line[:m[2]])) + 1}, string(line[m[2]:m[3]])
+		}
+	}
+	return At{}, ""
 }

@@ -21,7 +21,11 @@ type Problem struct {
 	File      string
 	Line, Col int // from 1
 	Text      string
+	Code      string // what class of problem it is, for tools; "" for most
 }
+
+// The codes of problems of this package.
+const CodeHostBits = "host-bits" // a prefix whose address has bits behind its length
 
 // String is FILE:LINE:COL: TEXT.
 func (p Problem) String() string {

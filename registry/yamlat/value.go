@@ -32,12 +32,15 @@ func (d *D) follow(n *Node) (*Node, At, bool) {
 }
 
 // Badf adds a problem with the value of the key that is being read.
-func (d *D) Badf(at At, format string, args ...any) {
+func (d *D) Badf(at At, format string, args ...any) { d.Codef(at, "", format, args...) }
+
+// Codef is Badf for a problem that tools know by a code.
+func (d *D) Codef(at At, code, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if d.key != "" {
 		text = d.key + ": " + text
 	}
-	d.Problemf(at, "%s", text)
+	d.add(at, code, text)
 }
 
 func (d *D) wrong(at At, n *Node, want string) {
@@ -140,6 +143,25 @@ func (d *D) Time(n *Node) Item[time.Time] {
 	w, at, ok := d.word(n, want)
 	if !ok {
 		return Item[time.Time]{At: at}
+	}
+	v, err := time.Parse(time.RFC3339, w)
+	if err != nil {
+		d.Badf(at, "%s is not %s", quoted(w), want)
+		return Item[time.Time]{At: at}
+	}
+	return Item[time.Time]{at, true, v}
+}
+
+// Date reads a day, which ends at midnight UTC, or an instant as RFC 3339 writes it. The result is the
+// first instant behind it.
+func (d *D) Date(n *Node) Item[time.Time] {
+	const want = "a day such as 2026-12-31, or a time such as 2026-12-31T18:00:00Z"
+	w, at, ok := d.word(n, want)
+	if !ok {
+		return Item[time.Time]{At: at}
+	}
+	if day, err := time.Parse(time.DateOnly, w); err == nil {
+		return Item[time.Time]{at, true, day.AddDate(0, 0, 1)}
 	}
 	v, err := time.Parse(time.RFC3339, w)
 	if err != nil {

@@ -141,7 +141,7 @@ func TestSyntax(t *testing.T) {
 		{"first line", "a: b: c\n", "f:1:1: not YAML: mapping values are not allowed in this context; " + check},
 		{"list in a mapping", "- a\nb: c\n", "f:2:1: not YAML: did not find expected '-' indicator; " + check},
 		{"end", "a: \"x\n\n\n", "f:1:1: not YAML: found unexpected end of stream; " + check},
-		{"anchor", "a: b\nc: *x\n", "f:2:4: alias *x has no anchor before it, write &x at the value it stands for"},
+		{"anchor", "a: b\nc: *x\n", "f:2:4: alias *x has no anchor before it, write &x at the value it stands for, or quotes around text that begins with *"},
 		{"control character", "a: b\nc: \x01\n", "f:2:4: control character U+0001, take it out or write it as an escape in double quotes"},
 		{"not UTF-8", "é: \xff\n", "f:1:4: the file is not UTF-8 here, save it as UTF-8"},
 		{"second document", "a: b\n---\nc: d\n", "f:3:1: a second document begins here, one file holds one: leave out what follows"},
