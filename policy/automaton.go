@@ -1,5 +1,7 @@
 package policy
 
+import "github.com/nameward/nameward/policy/ruleset"
+
 // automaton finds which globs may match a name, in one pass over it whatever their number is: it looks
 // for the longest literal of each (Aho and Corasick, Efficient String Matching, 1975), and only those
 // that are found are compared.
@@ -90,7 +92,7 @@ func (a *automaton) link() {
 
 // match adds to out the rules of all globs that match the name. suffix is the 16th octet of a NetBIOS
 // name, any other number for DNS.
-func match[T ~string | ~[]byte](a *automaton, name T, suffix int, out set) {
+func match[T ~string | ~[]byte](a *automaton, name T, suffix int, out ruleset.Set) {
 	for _, i := range a.always {
 		a.try(i, matchGlob(a.globs[i].glob, name), suffix, out)
 	}
@@ -106,7 +108,7 @@ func match[T ~string | ~[]byte](a *automaton, name T, suffix int, out set) {
 	}
 }
 
-func (a *automaton) try(i int32, matches bool, suffix int, out set) {
+func (a *automaton) try(i int32, matches bool, suffix int, out ruleset.Set) {
 	if matches {
 		a.globs[i].node.addTo(out, suffix)
 	}

@@ -152,8 +152,8 @@ func (r *Request) GuessType() {
 	}
 }
 
-// Check reports a request that cannot be: a NetBIOS name in a channel of DNS, an address that does not
-// go with the type.
+// Check reports a request that cannot be: a NetBIOS name in a channel of DNS, a signature where there is
+// none, an address that does not go with the type.
 func (r *Request) Check() error {
 	nb := r.NetBIOS.IsValid()
 	switch {
@@ -161,9 +161,19 @@ func (r *Request) Check() error {
 		return fmt.Errorf("channel %s carries DNS names, and %s is a NetBIOS name", r.Channel, r.Name())
 	case !nb && (r.Channel == WINS || r.Channel == Broadcast):
 		return fmt.Errorf("channel %s carries NetBIOS names, and %s is a DNS name", r.Channel, r.Name())
+	case nb && r.Source.IsValid() && !r.Source.Unmap().Is4():
+		return fmt.Errorf("%s cannot be where a NetBIOS name comes from, which is an IPv4 address", r.Source)
+	}
+	switch ours := r.Channel == Transfer || r.Channel == Push; {
+	case ours && r.Source.IsValid():
+		return fmt.Errorf("channel %s is what we hand out ourselves: leave out from", r.Channel)
+	case r.Principal != "" && r.Channel != Update && r.Channel != Transfer:
+		return fmt.Errorf("nobody signs on channel %s: leave out principal", r.Channel)
 	}
 	for _, a := range r.Addrs {
 		switch {
+		case !nb && !carriesAddrs(r.Type):
+			return fmt.Errorf("a record of type %s carries no addresses: leave them out", r.TypeName())
 		case (nb || r.Type == dns.TypeA) && !a.Is4():
 			return fmt.Errorf("%s cannot be in a record of type %s, which has IPv4 addresses", a, r.TypeName())
 		case !nb && r.Type == dns.TypeAAAA && !a.Is6():
@@ -171,6 +181,14 @@ func (r *Request) Check() error {
 		}
 	}
 	return nil
+}
+
+func carriesAddrs(rrtype uint16) bool {
+	switch rrtype {
+	case dns.TypeA, dns.TypeAAAA, dns.TypePTR, dns.TypeHTTPS, dns.TypeSVCB:
+		return true
+	}
+	return false
 }
 
 // given reads which nodes hold which role: a node, a list of nodes, or an empty list for nobody.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/policy/ruleset"
 	"github.com/nameward/nameward/registry"
 )
 
@@ -106,11 +107,11 @@ func (p *Policy) Decide(s *registry.Snapshot, r *Request) Decision {
 // scratch is room for a set of up to 1,024 rules without allocating.
 type scratch [16]uint64
 
-func (s *scratch) set(words int) set {
+func (s *scratch) set(words int) ruleset.Set {
 	if words <= len(s) {
 		return s[:words]
 	}
-	return make(set, words)
+	return make(ruleset.Set, words)
 }
 
 // context is a request with what the conditions of rules ask about it.
@@ -156,22 +157,22 @@ func (c *context) stateFor(addr netip.Addr) State {
 }
 
 // candidates fills met with the rules whose conditions hold, but for those that depend on the address.
-func (c *context) candidates(met set) {
+func (c *context) candidates(met ruleset.Set) {
 	x, r := c.policy.index, c.req
 	x.names.find(r, c.sub, met)
-	met.and(x.channels[r.Channel])
+	met.And(x.channels[r.Channel])
 	types, ok := x.types[typeKey{r.Type, r.NetBIOS.IsValid()}]
 	if !ok {
 		types = x.anyType
 	}
-	met.and(types)
+	met.And(types)
 	from := x.anyFrom
 	if r.Source.IsValid() {
 		if s, ok := x.from.Lookup(c.snap.Plain(r.Source)); ok {
 			from = s
 		}
 	}
-	met.and(from)
+	met.And(from)
 	c.andPrincipal(met)
 	for _, e := range x.expiring {
 		if r.Time.IsZero() || !r.Time.Before(e.at) {
@@ -180,29 +181,31 @@ func (c *context) candidates(met set) {
 	}
 }
 
-func (c *context) andPrincipal(met set) {
+func (c *context) andPrincipal(met ruleset.Set) {
 	x := c.policy.index
 	if c.req.Principal == "" || len(x.whom.exact) == 0 && len(x.whom.globs) == 0 {
-		met.and(x.whom.any)
+		met.And(x.whom.any)
 		return
 	}
 	var few scratch
 	allowed := few.set(x.words)
 	x.whom.find(c.req.Principal, allowed)
-	met.and(allowed)
+	met.And(allowed)
 }
 
-// classOf is the class of an address: the world's word, or else the policy's.
-func (c *context) classOf(plain netip.Addr) string {
-	class := c.snap.Class(plain)
-	if class == "" && c.policy.index.hasClass {
-		class, _ = c.policy.index.class.Lookup(plain)
+// Class is the class of an address: the world's word, or else that of the policy's own prefixes; ""
+// for none.
+func (p *Policy) Class(s *registry.Snapshot, addr netip.Addr) string {
+	plain := s.Plain(addr)
+	class := s.Class(plain)
+	if class == "" && p.index.hasClass {
+		class, _ = p.index.class.Lookup(plain)
 	}
 	return class
 }
 
 // decideOne decides about one address of the request, or about the request when it has none.
-func (c *context) decideOne(met set, i int, d *Decision) {
+func (c *context) decideOne(met ruleset.Set, i int, d *Decision) {
 	x := c.policy.index
 	var f Fate
 	var sets classSets
@@ -210,7 +213,7 @@ func (c *context) decideOne(met set, i int, d *Decision) {
 	if len(c.req.Addrs) > 0 {
 		f.Addr = c.req.Addrs[i]
 		plain = c.snap.Plain(f.Addr)
-		f.Class = c.classOf(plain)
+		f.Class = c.policy.Class(c.snap, plain)
 		sets = c.classSets(f.Addr, f.Class)
 	}
 	state := x.states[c.stateFor(plain)]
@@ -230,10 +233,10 @@ func (c *context) decideOne(met set, i int, d *Decision) {
 }
 
 // classSets are the sets of rules that an address meets by its class.
-type classSets [4]set
+type classSets [4]ruleset.Set
 
 func (s *classSets) word(w int) uint64 {
-	return s[0].word(w) | s[1].word(w) | s[2].word(w) | s[3].word(w)
+	return s[0].Word(w) | s[1].Word(w) | s[2].Word(w) | s[3].Word(w)
 }
 
 func (c *context) classSets(addr netip.Addr, class string) (sets classSets) {

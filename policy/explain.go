@@ -79,7 +79,7 @@ func (c *context) fateOf(i int) (f Fate, plain netip.Addr) {
 	}
 	f.Addr = c.req.Addrs[i]
 	plain = c.snap.Plain(f.Addr)
-	f.Class = c.classOf(plain)
+	f.Class = c.policy.Class(c.snap, plain)
 	return f, plain
 }
 

@@ -3,11 +3,11 @@ package policy
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/gaissmai/bart"
+
+	"github.com/nameward/nameward/policy/ruleset"
 )
 
 // index holds, for each thing that a request may have, the set of the rules that allow it. The rules
@@ -16,12 +16,12 @@ type index struct {
 	words    int
 	rules    []*Rule
 	names    *nameIndex
-	channels []set // by Channel
-	states   []set // by State
-	types    map[typeKey]set
-	anyType  set
-	from     bart.Table[set]
-	anyFrom  set
+	channels []ruleset.Set // by Channel
+	states   []ruleset.Set // by State
+	types    map[typeKey]ruleset.Set
+	anyType  ruleset.Set
+	from     bart.Table[ruleset.Set]
+	anyFrom  ruleset.Set
 	whom     principalIndex
 	classes  classIndex
 	expiring []expiring
@@ -36,21 +36,21 @@ type typeKey struct {
 
 // principalIndex finds rules by who signed.
 type principalIndex struct {
-	any   set // rules without principals
-	exact map[string]set
+	any   ruleset.Set // rules without principals
+	exact map[string]ruleset.Set
 	globs []principalGlob
 }
 
 type principalGlob struct {
 	pattern Principal
-	rules   set
+	rules   ruleset.Set
 }
 
 // classIndex finds rules by the class of an address. any has the rules without classes, which are in no
 // other set.
 type classIndex struct {
-	any, filtered, unclassified, holder, member set
-	named                                       map[string]set
+	any, filtered, unclassified, holder, member ruleset.Set
+	named                                       map[string]ruleset.Set
 }
 
 type expiring struct {
@@ -59,9 +59,9 @@ type expiring struct {
 }
 
 func newIndex(p *Policy) *index {
-	x := &index{rules: p.Rules, words: (len(p.Rules) + 63) / 64, types: map[typeKey]set{}}
+	x := &index{rules: p.Rules, words: ruleset.Words(len(p.Rules)), types: map[typeKey]ruleset.Set{}}
 	x.names = newNameIndex(p.Rules, x.words)
-	x.channels, x.states = make([]set, len(channelWords)), make([]set, len(States)+1)
+	x.channels, x.states = make([]ruleset.Set, len(channelWords)), make([]ruleset.Set, len(States)+1)
 	for i := range x.channels {
 		x.channels[i] = x.where(func(r *Rule) bool { return len(r.Channels) == 0 || slices.Contains(r.Channels, Channel(i)) })
 	}
@@ -81,11 +81,11 @@ func newIndex(p *Policy) *index {
 }
 
 // where is the set of the rules that a condition holds for.
-func (x *index) where(is func(r *Rule) bool) set {
-	s := make(set, x.words)
+func (x *index) where(is func(r *Rule) bool) ruleset.Set {
+	s := make(ruleset.Set, x.words)
 	for i, r := range x.rules {
 		if is(r) {
-			s.add(i)
+			s.Add(i)
 		}
 	}
 	return s
@@ -99,7 +99,7 @@ func (x *index) addTypes() {
 		}
 	}
 	for _, s := range x.types {
-		s.or(x.anyType)
+		s.Or(x.anyType)
 	}
 }
 
@@ -123,8 +123,8 @@ func (x *index) addFrom(p *Policy) {
 		prefixes = append(prefixes, f)
 	}
 	slices.SortFunc(prefixes, func(a, b netip.Prefix) int { return a.Bits() - b.Bits() })
-	shared := interner{}
-	scratch := make(set, x.words)
+	shared := ruleset.Interner{}
+	scratch := make(ruleset.Set, x.words)
 	for _, f := range prefixes {
 		above := x.anyFrom
 		if s, ok := x.from.LookupPrefix(f); ok {
@@ -132,28 +132,15 @@ func (x *index) addFrom(p *Policy) {
 		}
 		copy(scratch, above)
 		for _, i := range own[f] {
-			scratch.add(i)
+			scratch.Add(i)
 		}
-		x.from.Insert(f, shared.intern(scratch))
+		x.from.Insert(f, shared.Intern(scratch))
 	}
-}
-
-// interner lets equal sets share memory: most prefixes of a large policy belong to few rules.
-type interner map[string]set
-
-func (in interner) intern(s set) set {
-	key := unsafe.String((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*8)
-	if have, ok := in[key]; ok {
-		return have
-	}
-	own := slices.Clone(s)
-	in[strings.Clone(key)] = own
-	return own
 }
 
 func (x *index) addPrincipals() {
 	x.whom.any = x.where(func(r *Rule) bool { return len(r.Principals) == 0 })
-	x.whom.exact = map[string]set{}
+	x.whom.exact = map[string]ruleset.Set{}
 	globs := map[glob]int{}
 	for i, r := range x.rules {
 		for _, p := range r.Principals {
@@ -165,9 +152,9 @@ func (x *index) addPrincipals() {
 			if !ok {
 				at = len(x.whom.globs)
 				globs[p.glob] = at
-				x.whom.globs = append(x.whom.globs, principalGlob{p, make(set, x.words)})
+				x.whom.globs = append(x.whom.globs, principalGlob{p, make(ruleset.Set, x.words)})
 			}
-			x.whom.globs[at].rules.add(i)
+			x.whom.globs[at].rules.Add(i)
 		}
 	}
 }
@@ -175,15 +162,15 @@ func (x *index) addPrincipals() {
 func (x *index) addClasses(p *Policy) {
 	c := &x.classes
 	c.any = x.where(func(r *Rule) bool { return len(r.Classes) == 0 })
-	c.named = map[string]set{}
-	selectors := map[string]*set{
+	c.named = map[string]ruleset.Set{}
+	selectors := map[string]*ruleset.Set{
 		ClassFiltered: &c.filtered, ClassUnclassified: &c.unclassified, ClassHolder: &c.holder, ClassMember: &c.member,
 	}
 	for i, r := range x.rules {
 		for _, ref := range r.Classes {
 			if s, ok := selectors[ref.Name]; ok {
-				*s = grown(*s, x.words)
-				s.add(i)
+				*s = ruleset.Grown(*s, x.words)
+				s.Add(i)
 				continue
 			}
 			addTo(c.named, ref.Name, x.words, i)
@@ -198,16 +185,16 @@ func (x *index) addClasses(p *Policy) {
 }
 
 // find adds to out the rules that allow a principal.
-func (w *principalIndex) find(principal string, out set) {
-	out.or(w.any)
+func (w *principalIndex) find(principal string, out ruleset.Set) {
+	out.Or(w.any)
 	if principal == "" || len(w.exact) == 0 && len(w.globs) == 0 {
 		return
 	}
 	key := foldPrincipal(principal)
-	out.or(w.exact[key])
+	out.Or(w.exact[key])
 	for _, g := range w.globs {
 		if matchGlob(g.pattern.glob, key) {
-			out.or(g.rules)
+			out.Or(g.rules)
 		}
 	}
 }

@@ -4,17 +4,18 @@ import (
 	"bytes"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/policy/ruleset"
 )
 
 // nameIndex finds the rules whose names match.
 type nameIndex struct {
 	words    int
-	any      set // rules without names, or with *
-	guarded  set
-	reserved set // nil: no rule asks
-	roles    map[string]set
-	dns      map[string]set
-	below    map[string]set
+	any      ruleset.Set // rules without names, or with *
+	guarded  ruleset.Set
+	reserved ruleset.Set // nil: no rule asks
+	roles    map[string]ruleset.Set
+	dns      map[string]ruleset.Set
+	below    map[string]ruleset.Set
 	nb       map[[netbios.BaseLen]byte]*nameNode // by the padded name
 	scoped   []scopedPattern
 	dnsGlobs *automaton
@@ -23,8 +24,8 @@ type nameIndex struct {
 
 // nameNode holds the rules of one NetBIOS name or of one glob: those for any suffix and those for one.
 type nameNode struct {
-	all      set
-	bySuffix map[uint8]set
+	all      ruleset.Set
+	bySuffix map[uint8]ruleset.Set
 }
 
 // scopedPattern is a pattern with a scope. They are rare enough to be tried one by one.
@@ -35,47 +36,40 @@ type scopedPattern struct {
 
 func (n *nameNode) add(words, suffix, rule int) {
 	if suffix < 0 {
-		n.all = grown(n.all, words)
-		n.all.add(rule)
+		n.all = ruleset.Grown(n.all, words)
+		n.all.Add(rule)
 		return
 	}
 	if n.bySuffix == nil {
-		n.bySuffix = map[uint8]set{}
+		n.bySuffix = map[uint8]ruleset.Set{}
 	}
-	s := grown(n.bySuffix[uint8(suffix)], words)
-	s.add(rule)
+	s := ruleset.Grown(n.bySuffix[uint8(suffix)], words)
+	s.Add(rule)
 	n.bySuffix[uint8(suffix)] = s
 }
 
-func (n *nameNode) addTo(out set, suffix int) {
-	out.or(n.all)
+func (n *nameNode) addTo(out ruleset.Set, suffix int) {
+	out.Or(n.all)
 	if n.bySuffix != nil && suffix >= 0 {
-		out.or(n.bySuffix[uint8(suffix)])
+		out.Or(n.bySuffix[uint8(suffix)])
 	}
 }
 
-func grown(s set, words int) set {
-	if s == nil {
-		return make(set, words)
-	}
-	return s
-}
-
-func addTo[K comparable](m map[K]set, key K, words, rule int) {
-	s := grown(m[key], words)
-	s.add(rule)
+func addTo[K comparable](m map[K]ruleset.Set, key K, words, rule int) {
+	s := ruleset.Grown(m[key], words)
+	s.Add(rule)
 	m[key] = s
 }
 
 func newNameIndex(rules []*Rule, words int) *nameIndex {
 	x := &nameIndex{
-		words: words, any: make(set, words), guarded: make(set, words), roles: map[string]set{}, dns: map[string]set{},
-		below: map[string]set{}, nb: map[[netbios.BaseLen]byte]*nameNode{},
+		words: words, any: make(ruleset.Set, words), guarded: make(ruleset.Set, words), roles: map[string]ruleset.Set{}, dns: map[string]ruleset.Set{},
+		below: map[string]ruleset.Set{}, nb: map[[netbios.BaseLen]byte]*nameNode{},
 	}
 	dns, nb := map[glob]*nameNode{}, map[glob]*nameNode{}
 	for i, r := range rules {
 		if len(r.Names) == 0 {
-			x.any.add(i)
+			x.any.Add(i)
 		}
 		for _, p := range r.Names {
 			x.add(p, i, dns, nb)
@@ -92,14 +86,14 @@ func (x *nameIndex) add(p Pattern, rule int, dns, nb map[glob]*nameNode) {
 	}
 	switch p.Kind {
 	case PatternAny:
-		x.any.add(rule)
+		x.any.Add(rule)
 	case PatternGuarded:
-		x.guarded.add(rule)
+		x.guarded.Add(rule)
 	case PatternRole:
 		addTo(x.roles, p.Role, x.words, rule)
 	case PatternReserved:
-		x.reserved = grown(x.reserved, x.words)
-		x.reserved.add(rule)
+		x.reserved = ruleset.Grown(x.reserved, x.words)
+		x.reserved.Add(rule)
 	case PatternDNS:
 		addTo(x.dns, string(p.glob), x.words, rule)
 	case PatternBelow:
@@ -139,17 +133,17 @@ func padded(base string) [netbios.BaseLen]byte {
 }
 
 // find adds to out the rules whose names the request's name matches.
-func (x *nameIndex) find(r *Request, sub subject, out set) {
-	out.or(x.any)
+func (x *nameIndex) find(r *Request, sub subject, out ruleset.Set) {
+	out.Or(x.any)
 	if sub.guarded() {
-		out.or(x.guarded)
+		out.Or(x.guarded)
 	}
 	if sub.role != nil && len(x.roles) > 0 {
-		out.or(x.roles[sub.role.Role.Name])
+		out.Or(x.roles[sub.role.Role.Name])
 	}
 	if x.reserved != nil {
 		if _, is := Reserved(r); is {
-			out.or(x.reserved)
+			out.Or(x.reserved)
 		}
 	}
 	if r.NetBIOS.IsValid() {
@@ -159,13 +153,13 @@ func (x *nameIndex) find(r *Request, sub subject, out set) {
 	x.findDNS(r.DNS, out)
 }
 
-func (x *nameIndex) findDNS(name string, out set) {
+func (x *nameIndex) findDNS(name string, out ruleset.Set) {
 	if len(x.dns) > 0 {
-		out.or(x.dns[name])
+		out.Or(x.dns[name])
 	}
 	if len(x.below) > 0 {
 		for up := name; ; up = parent(up) {
-			out.or(x.below[up])
+			out.Or(x.below[up])
 			if up == "." || up == "" {
 				break
 			}
@@ -174,7 +168,7 @@ func (x *nameIndex) findDNS(name string, out set) {
 	match(x.dnsGlobs, name, -1, out)
 }
 
-func (x *nameIndex) findNetBIOS(n netbios.Name, out set) {
+func (x *nameIndex) findNetBIOS(n netbios.Name, out ruleset.Set) {
 	octets := n.Octets()
 	base := [netbios.BaseLen]byte(octets[:netbios.BaseLen])
 	if base[0] == '*' {
@@ -186,7 +180,7 @@ func (x *nameIndex) findNetBIOS(n netbios.Name, out set) {
 	match(x.nbGlobs, bytes.TrimRight(base[:], " "), int(n.Suffix()), out)
 	for _, s := range x.scoped {
 		if s.pattern.matchesSuffix(n) && matchGlob(s.pattern.glob, n.Base()) {
-			out.add(s.rule)
+			out.Add(s.rule)
 		}
 	}
 }

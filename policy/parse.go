@@ -60,15 +60,37 @@ func compile(f *file, data []byte) *Policy {
 		last.Action, _ = ParseAction(fallbacks[f.fallback])
 	}
 	p.Rules = append(p.Rules, last)
-	for i, r := range p.Rules {
-		r.Pos = i + 1
-	}
 	h := fnv.New64a()
 	h.Write(data)
 	h.Write(Builtin)
 	p.Digest = h.Sum64()
-	p.index = newIndex(p)
+	p.number()
 	return p
+}
+
+// number gives the rules their positions and makes the index.
+func (p *Policy) number() {
+	for i, r := range p.Rules {
+		r.Pos = i + 1
+	}
+	p.index = newIndex(p)
+}
+
+// Without returns the policy as it would be without one of its own rules.
+func (p *Policy) Without(id string) *Policy {
+	q := *p
+	q.Rules = nil
+	for _, r := range p.Rules {
+		if r.ID == id && !r.IsBuiltin() {
+			q.Own--
+			continue
+		}
+		own := *r
+		q.Rules = append(q.Rules, &own)
+	}
+	q.Digest++
+	q.number()
+	return &q
 }
 
 // Rule returns the rule with an id, or nil.

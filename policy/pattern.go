@@ -178,6 +178,13 @@ func parseSuffix(s string) (suffix byte, scope string, err error) {
 	return byte(v), strings.ToUpper(scope), nil
 }
 
+// Glob is the folded name, with * and ? in it if it is a pattern of the kinds for that: of DNS with its
+// final dot, of NetBIOS without suffix and padding. It is "" for the selectors.
+func (p Pattern) Glob() string { return string(p.glob) }
+
+// Suffix is the 16th octet that a NetBIOS pattern asks for, or -1 for any.
+func (p Pattern) Suffix() int { return p.suffix }
+
 // String is the pattern as it was written.
 func (p Pattern) String() string { return p.Text }
 

@@ -92,6 +92,9 @@ type Principal struct {
 // accounts of Active Directory have no case either.
 func foldPrincipal(s string) string { return strings.TrimSuffix(strings.ToLower(s), ".") }
 
+// Glob is the pattern in the form in which principals are compared, with * and ? in it.
+func (p Principal) Glob() string { return string(p.glob) }
+
 // Matches reports whether the pattern is met. Nothing matches somebody who did not sign.
 func (p Principal) Matches(principal string) bool {
 	return principal != "" && matchGlob(p.glob, foldPrincipal(principal))

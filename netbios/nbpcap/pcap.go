@@ -8,7 +8,7 @@ import (
 	"github.com/google/gopacket/pcapgo"
 )
 
-// pcapSource is the classic pcap format.
+// pcapSource is the classic pcap format. Its one buffer is as long as the longest frame.
 type pcapSource struct {
 	r    *pcapgo.Reader
 	link uint16
@@ -27,7 +27,7 @@ func newPcap(br *bufio.Reader) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := linkType(link); err != nil {
+	if _, err := linkHeader(link); err != nil {
 		return nil, err
 	}
 	// Writers exceed the length in the header, and strangers write 4 GiB there.
@@ -46,7 +46,7 @@ func pcapLinkType(header []byte) uint16 {
 }
 
 func (s pcapSource) next() (frame, error) {
-	data, info, err := s.r.ReadPacketData()
+	data, info, err := s.r.ZeroCopyReadPacketData()
 	if err == io.EOF && info.CaptureLength > 0 {
 		// The file ends between a frame's header and its data.
 		err = io.ErrUnexpectedEOF

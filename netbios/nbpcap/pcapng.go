@@ -30,6 +30,8 @@ type pcapngSource struct {
 	r      *bufio.Reader
 	order  binary.ByteOrder
 	ifaces []iface
+	head   [8]byte
+	rest   []byte // of the block, used again for the next one
 }
 
 func newPcapNG(br *bufio.Reader) (source, error) {
@@ -65,9 +67,10 @@ func (s *pcapngSource) next() (frame, error) {
 	}
 }
 
-// readBlock returns the next block without its frame. It takes the byte order from a section header.
+// readBlock returns the next block without its frame; the body is valid until the next one is read. It
+// takes the byte order from a section header.
 func (s *pcapngSource) readBlock() (typ uint32, body []byte, err error) {
-	head := make([]byte, 8, blockFrame)
+	head := s.head[:]
 	if _, err := io.ReadFull(s.r, head); err != nil {
 		return 0, nil, err
 	}
@@ -80,7 +83,10 @@ func (s *pcapngSource) readBlock() (typ uint32, body []byte, err error) {
 	if n < blockFrame || n > maxBlock || n%4 != 0 {
 		return 0, nil, fmt.Errorf("pcapng block of %d octets, want %d to %d and a multiple of 4", n, blockFrame, maxBlock)
 	}
-	rest := make([]byte, n-8)
+	if uint32(cap(s.rest)) < n {
+		s.rest = make([]byte, n)
+	}
+	rest := s.rest[:n-8]
 	if _, err := io.ReadFull(s.r, rest); err != nil {
 		return 0, nil, cutOff(err)
 	}

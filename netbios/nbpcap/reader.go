@@ -2,6 +2,7 @@ package nbpcap
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
@@ -11,14 +12,15 @@ import (
 	"os"
 )
 
-// Reader reads the name service packets of a capture file. Make one with NewReader.
+// Reader reads the messages of a capture file. Make one with NewReader.
 type Reader struct {
-	source source
-	number int // of the last frame
-	err    error
+	source  source
+	decoder *decoder
+	number  int // of the last frame
+	err     error
 }
 
-// source gives the frames of one file format; io.EOF ends them.
+// source gives the frames of one file format, without their number; io.EOF ends them.
 type source interface {
 	next() (frame, error)
 }
@@ -27,21 +29,24 @@ const (
 	// maxFrame is the largest frame taken, in octets. It is what tcpdump writes at most.
 	maxFrame = 256 << 10
 
+	// readAhead is the buffer of a file, in octets.
+	readAhead = 64 << 10
+
 	magicGzip   = 0x1f8b     // the first two octets
 	magicPcapNG = 0x0a0d0d0a // the type of a section header block
 )
 
 // NewReader finds out the format, pcap or pcapng, with or without gzip around it, and reads the header
 // of the file.
-func NewReader(r io.Reader) (*Reader, error) {
-	br := bufio.NewReader(r)
+func NewReader(r io.Reader, opts ...Option) (*Reader, error) {
+	br := bufio.NewReaderSize(r, readAhead)
 	magic, err := br.Peek(4)
 	if err == nil && binary.BigEndian.Uint16(magic) == magicGzip {
 		z, err := gzip.NewReader(br)
 		if err != nil {
 			return nil, fmt.Errorf("capture in gzip: %w", err)
 		}
-		br = bufio.NewReader(z)
+		br = bufio.NewReaderSize(z, readAhead)
 		magic, err = br.Peek(4)
 		if err != nil {
 			return nil, headerError(err)
@@ -53,7 +58,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if err != nil {
 		return nil, headerError(err)
 	}
-	return &Reader{source: src}, nil
+	return &Reader{source: src, decoder: newDecoder(opts)}, nil
 }
 
 func newSource(br *bufio.Reader, magic uint32) (source, error) {
@@ -70,22 +75,32 @@ func headerError(err error) error {
 	return fmt.Errorf("header of the capture file: %w", err)
 }
 
-// Next returns the next packet of the name service. A malformed one is returned with its Err set, and
-// reading goes on behind it. At the end of the file the error is io.EOF; an error of the file itself is
-// a *FrameError and final, and wraps io.ErrUnexpectedEOF if the file is cut off.
+// Next returns the next message. A malformed one is returned with its Err set, and reading goes on
+// behind it. At the end of the file the error is io.EOF; an error of the file itself is a *FrameError
+// and final, and wraps io.ErrUnexpectedEOF if the file is cut off.
 func (r *Reader) Next() (Packet, error) {
-	for r.err == nil {
-		f, err := r.source.next()
-		if err != nil {
-			r.err = frameError(r.number+1, err)
-			break
-		}
-		r.number++
-		if p, ok := decodeFrame(r.number, f); ok {
+	for {
+		if p, ok := r.decoder.pop(); ok {
 			return p, nil
 		}
+		if r.err != nil {
+			return Packet{}, r.err
+		}
+		r.read()
 	}
-	return Packet{}, r.err
+}
+
+// read decodes the next frame. At the end come the messages that waited for more.
+func (r *Reader) read() {
+	f, err := r.source.next()
+	if err != nil {
+		r.err = frameError(r.number+1, err)
+		r.decoder.end()
+		return
+	}
+	r.number++
+	f.number = r.number
+	r.decoder.decode(f)
 }
 
 func frameError(number int, err error) error {
@@ -98,7 +113,7 @@ func frameError(number int, err error) error {
 	return &FrameError{Number: number, Err: err}
 }
 
-// All returns the remaining packets; the last pair has an error if the file is damaged.
+// All returns the remaining messages; the last pair has an error if the file is damaged.
 func (r *Reader) All() iter.Seq2[Packet, error] {
 	return func(yield func(Packet, error) bool) {
 		for {
@@ -113,22 +128,32 @@ func (r *Reader) All() iter.Seq2[Packet, error] {
 	}
 }
 
-// ReadFile returns the packets of a capture file. Beside an error it returns those before the damage.
-func ReadFile(path string) ([]Packet, error) {
+// ReadFile returns the messages of a capture file, to keep. Beside an error it returns those before the
+// damage.
+func ReadFile(path string, opts ...Option) ([]Packet, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	r, err := NewReader(f)
+	r, err := NewReader(f, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	packets, err := r.rest()
+	if err != nil {
+		return packets, fmt.Errorf("%s: %w", path, err)
+	}
+	return packets, nil
+}
+
+func (r *Reader) rest() ([]Packet, error) {
 	var packets []Packet
 	for p, err := range r.All() {
 		if err != nil {
-			return packets, fmt.Errorf("%s: %w", path, err)
+			return packets, err
 		}
+		p.Payload = bytes.Clone(p.Payload)
 		packets = append(packets, p)
 	}
 	return packets, nil

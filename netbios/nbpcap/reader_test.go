@@ -28,19 +28,12 @@ var byValue = cmp.Options{
 
 const example = "../testdata/nmbd-wins-client-node-start-stop.pcap"
 
-func readAll(b []byte) ([]Packet, error) {
-	r, err := NewReader(bytes.NewReader(b))
+func readAll(b []byte, opts ...Option) ([]Packet, error) {
+	r, err := NewReader(bytes.NewReader(b), opts...)
 	if err != nil {
 		return nil, err
 	}
-	var packets []Packet
-	for p, err := range r.All() {
-		if err != nil {
-			return packets, err
-		}
-		packets = append(packets, p)
-	}
-	return packets, nil
+	return r.rest()
 }
 
 func readFile(t testing.TB, path string) []byte {
@@ -251,12 +244,18 @@ func TestOtherProtocols(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, data := range map[string][]byte{"port 138": buf.Bytes(), "no IP": {0}, "nothing": {}} {
-		if p, ok := decodeFrame(1, frame{link: 101, data: data}); ok {
+		if p, ok := decodeOne(frame{number: 1, link: linkRaw, data: data}); ok {
 			t.Errorf("%s: %+v", name, p)
 		}
 	}
-	p, ok := decodeFrame(3, frame{link: 999})
+	p, ok := decodeOne(frame{number: 3, link: 999})
 	if !ok || p.Err == nil || p.Err.Error() != "packet 3: link type 999 is not supported" {
 		t.Errorf("unknown link type: %+v, %v", p, ok)
 	}
+}
+
+func decodeOne(f frame) (Packet, bool) {
+	d := newDecoder(nil)
+	d.decode(f)
+	return d.pop()
 }

@@ -76,7 +76,9 @@ func TestWriteErrors(t *testing.T) {
 		packet Packet
 	}{
 		{"no addresses", Packet{Message: query}},
-		{"IPv6", Packet{Src: v6, Dst: v4, Message: query}},
+		{"IPv6 to IPv4", Packet{Src: v6, Dst: v4, Message: query}},
+		{"IPv4 to IPv6", Packet{Src: v4, Dst: v6, Message: query}},
+		{"too long", Packet{Src: v4, Dst: v4, Payload: make([]byte, maxPayload+1)}},
 		{"bad message", Packet{Src: v4, Dst: v4, Message: netbios.NewQuery(1, netbios.Name{})}},
 	}
 	for _, tt := range tests {
@@ -102,3 +104,18 @@ var errFull = errors.New("disk is full")
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errFull }
+
+// TestWriteDNS writes messages of each transport and address family, several in one TCP stream.
+func TestWriteDNS(t *testing.T) {
+	want := dnsPackets()
+	for i := range want {
+		want[i].Number, want[i].Time = i+1, time.Unix(1, 5).UTC()
+	}
+	got, err := readAll(write(t, want...), WithDNS())
+	if diff := cmp.Diff(want, got, byValue); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if got, err := readAll(write(t, want...)); err != nil || got != nil {
+		t.Errorf("without DNS: %v, %v", got, err)
+	}
+}

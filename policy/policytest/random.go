@@ -152,11 +152,14 @@ var (
 
 // Request makes a request that a caller could make.
 func Request(r *rand.Rand) policy.Request {
-	q := policy.Request{Channel: policy.Channels[r.IntN(len(policy.Channels))], Principal: pick(r, whom...)}
+	q := policy.Request{Channel: policy.Channels[r.IntN(len(policy.Channels))]}
+	if q.Channel == policy.Update || q.Channel == policy.Transfer {
+		q.Principal = pick(r, whom...)
+	}
 	if t := pick(r, times...); t != "" {
 		q.Time, _ = time.Parse(time.RFC3339, t)
 	}
-	if r.IntN(4) > 0 {
+	if r.IntN(4) > 0 && q.Channel != policy.Transfer && q.Channel != policy.Push {
 		q.Source = addr(r, append(v4, v6...))
 	}
 	netbios := q.Channel == policy.WINS || q.Channel == policy.Broadcast || q.Channel == policy.Push && r.IntN(2) == 0
@@ -164,6 +167,9 @@ func Request(r *rand.Rand) policy.Request {
 		must(q.SetName(pick(r, nbNames...)))
 		q.Type = policy.TypeNB
 		q.Addrs = addrs(r, v4)
+		if q.Source.Is6() {
+			q.Source = addr(r, v4)
+		}
 		return q
 	}
 	must(q.SetName(pick(r, dnsNames...)))
