@@ -86,13 +86,3 @@ var bridgeLevels = map[string]zerolog.Level{
 	"[DEBUG] ": zerolog.DebugLevel, "[INFO] ": zerolog.InfoLevel, "[WARNING] ": zerolog.WarnLevel,
 	"[ERROR] ": zerolog.ErrorLevel, "[FATAL] ": zerolog.FatalLevel, "[PANIC] ": zerolog.ErrorLevel,
 }
-
-// isTerminal reports whether w is a character device, which is what people sit in front of.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}

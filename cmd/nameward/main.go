@@ -69,7 +69,7 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		newServe(), newDemo(), newStatus(), newExplain(), newSwitch(), newOverride(), newDrain(), newUndrain(),
-		newReload(), newQuery(), newConfig(),
+		newReload(), newQuery(), newConfig(), newPolicy(), newAudit(),
 	)
 	return root
 }

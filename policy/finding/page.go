@@ -2,6 +2,8 @@ package finding
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -18,4 +20,19 @@ func ParsePage(page string) (*Kind, error) {
 		return nil, errors.New("there is no summary behind the first line")
 	}
 	return &Kind{ID: id, Name: name, Summary: strings.Join(strings.Fields(summary), " "), Page: page}, nil
+}
+
+// MustKind makes the kind that pages/ID.md describes. It panics when there is no such page: pages are
+// part of the program.
+func MustKind(pages fs.FS, id string, severity Severity) *Kind {
+	page, err := fs.ReadFile(pages, "pages/"+id+".md")
+	if err != nil {
+		panic(err)
+	}
+	k, err := ParsePage(string(page))
+	if err != nil || k.ID != id {
+		panic(fmt.Sprintf("pages/%s.md: the first line is not \"# %s name\": %v", id, id, err))
+	}
+	k.Severity = severity
+	return k
 }

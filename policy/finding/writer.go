@@ -94,6 +94,9 @@ func (w *Writer) Pass(suite, name string) error {
 	return w.write(w.doc.pass(w.start(), suite, name))
 }
 
+// Flush writes out what is buffered: for findings that come one at a time.
+func (w *Writer) Flush() error { return w.out.Flush() }
+
 // Close ends the document and flushes it; the underlying writer stays open. Of the formats only Text,
 // JSON, SARIF and HTML have a place for the summary.
 func (w *Writer) Close(summary ...Table) error {

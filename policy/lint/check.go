@@ -64,13 +64,14 @@ type ruleFacts struct {
 	unsigned *Witness    // an update without a signature that it publishes
 }
 
-// leak is a way for a filtered address to be published.
+// leak is how a rule publishes filtered addresses. The witness is for a guarded name if one can be had.
 type leak struct {
-	rule    int
-	class   string
-	guarded bool
-	witness Witness
-	more    []policy.Channel
+	rule     int
+	guarded  bool
+	class    string // of the witness
+	witness  Witness
+	classes  []string
+	channels []policy.Channel
 }
 
 // broader is a rule that decides for sources which a later rule with another action names more closely.
@@ -166,14 +167,24 @@ func (a *analysis) lookLeak(first int, c *context, h hit) {
 		return
 	}
 	class, guarded := h.addr.classes[0], c.name.subject.guarded
-	i := slices.IndexFunc(a.leaks, func(l leak) bool { return l.rule == first && l.class == class && l.guarded == guarded })
+	i := slices.IndexFunc(a.leaks, func(l leak) bool { return l.rule == first })
 	if i < 0 {
-		a.leaks = append(a.leaks, leak{rule: first, class: class, guarded: guarded, witness: a.witness(c, h.addr.addr)})
-		i = len(a.leaks) - 1
+		i = len(a.leaks)
+		a.leaks = append(a.leaks, leak{rule: first})
 	}
-	if l := &a.leaks[i]; !slices.Contains(l.more, c.channel) {
-		l.more = append(l.more, c.channel)
+	l := &a.leaks[i]
+	if l.class == "" || guarded && !l.guarded {
+		l.class, l.guarded, l.witness = class, guarded, a.witness(c, h.addr.addr)
 	}
+	l.classes, l.channels = with(l.classes, class), with(l.channels, c.channel)
+}
+
+// with is a list that has v.
+func with[T comparable](list []T, v T) []T {
+	if slices.Contains(list, v) {
+		return list
+	}
+	return append(list, v)
 }
 
 func (a *analysis) lookUnsigned(first int, c *context, h hit) {
@@ -429,15 +440,22 @@ func (c *checker) leaks() {
 		if l.guarded {
 			what = "the guarded name " + w.Request.Name()
 		}
-		f := c.add(Published, c.rulePlace(r), fmt.Sprintf("rule %s publishes %s of class %s under %s", r.ID, addr, l.class, what),
-			"rule", r.ID, "name", w.Request.Name(), "address", addr.String(), "class", l.class, "channel", channelList(l.more), "witness", w.String())
+		f := c.add(Published, c.rulePlace(r), fmt.Sprintf("rule %s publishes %s of class %s under %s: add classes: [public], or put a rule that strips before it", r.ID, addr, l.class, what),
+			"rule", r.ID, "name", w.Request.Name(), "address", addr.String(), "class", strings.Join(l.classes, ", "), "channel", channelList(l.channels), "witness", w.String())
 		if !l.guarded {
 			f.Severity = finding.Warning
 		}
-		if l.rule < c.Policy.Own && (r.Expires.IsZero() || r.Owner == "") {
+		if l.rule < c.Policy.Own && namesFiltered(r) && (r.Expires.IsZero() || r.Owner == "") {
 			c.openException(r)
 		}
 	}
+}
+
+// namesFiltered reports whether a rule is for filtered addresses on purpose.
+func namesFiltered(r *policy.Rule) bool {
+	return slices.ContainsFunc(r.Classes, func(ref policy.ClassRef) bool {
+		return ref.Name == policy.ClassFiltered || ref.Name[0] != '@' && isFiltered(ref.Name)
+	})
 }
 
 func (c *checker) openException(r *policy.Rule) {

@@ -91,9 +91,7 @@ func (d *differ) differTogether(o1, n1, o2, n2 int) bool {
 // try asks both engines. Two rules that make no difference in one context may make one in another.
 func (d *differ) try(c *context, p pair, addrs ...netip.Addr) {
 	if i, ok := d.seen[p]; ok {
-		if e := &d.out[i-1]; !slices.Contains(e.Channels, c.channel) {
-			e.Channels = append(e.Channels, c.channel)
-		}
+		d.out[i-1].Channels = with(d.out[i-1].Channels, c.channel)
 		return
 	}
 	if d.tried[p] > maxTries {

@@ -13,13 +13,15 @@ import (
 //
 //	action: publish # nameward:ignore NW104 the backup server needs it, ticket 4711
 //
-// It counts for its own line; alone on a line it counts for the next one that is not a comment.
+// It counts for its own line, and in a rule or class of several lines for the finding at its beginning;
+// alone on a line it counts for the next one that is not a comment.
 type ignore struct {
 	id     string
 	reason string
 	place  finding.Place
 	line   int // that it counts for
 	used   bool
+	lines  [][]byte // of its file
 }
 
 var ignoreComment = regexp.MustCompile(`#\s*nameward:ignore\b[ \t:]*(\S*)[ \t:]*(.*)$`)
@@ -35,7 +37,7 @@ func ignoresIn(file string, data []byte) []*ignore {
 		}
 		ig := &ignore{
 			id: strings.ToUpper(string(line[m[2]:m[3]])), reason: strings.TrimSpace(string(line[m[4]:m[5]])),
-			place: finding.Place{File: file, Line: i + 1, Col: len([]rune(string(line[:m[0]]))) + 1}, line: i + 1,
+			place: finding.Place{File: file, Line: i + 1, Col: len([]rune(string(line[:m[0]]))) + 1}, line: i + 1, lines: lines,
 		}
 		if len(bytes.TrimSpace(line[:m[0]])) == 0 {
 			ig.line = nextContent(lines, i+1) + 1
@@ -78,12 +80,27 @@ func Ignore(found []finding.Finding, files []string, text func(file string) []by
 
 func takenBack(f *finding.Finding, ignores []*ignore) bool {
 	for _, ig := range ignores {
-		if ig.id == f.Kind.ID && ig.line == f.Place.Line && ig.place.File == f.Place.File {
+		if ig.id == f.Kind.ID && ig.place.File == f.Place.File && ig.covers(f.Place) {
 			ig.used = true
 			return ig.reason != ""
 		}
 	}
 	return false
+}
+
+// covers reports whether a place is in the line of the comment, or begins the block that this line is in:
+// all lines between are indented at least as far.
+func (ig *ignore) covers(p finding.Place) bool {
+	if p.Line < 1 || ig.line < p.Line {
+		return false
+	}
+	for _, line := range ig.lines[p.Line:min(ig.line, len(ig.lines))] {
+		text := bytes.TrimLeft(line, " ")
+		if len(text) > 0 && text[0] != '#' && (len(line)-len(text) < p.Col-1 || text[0] == '-' && len(line)-len(text) < p.Col) {
+			return false
+		}
+	}
+	return true
 }
 
 func (ig *ignore) problem() string {

@@ -2,7 +2,6 @@ package lint
 
 import (
 	"embed"
-	"fmt"
 	"strings"
 
 	"github.com/nameward/nameward/policy/finding"
@@ -39,17 +38,8 @@ var (
 // Kinds are all kinds of this package, by id.
 var Kinds []*finding.Kind
 
-// kind makes a kind of its page, which begins with "# ID name" and a sentence.
 func kind(id string, severity finding.Severity) *finding.Kind {
-	page, err := pages.ReadFile("pages/" + id + ".md")
-	if err != nil {
-		panic(err)
-	}
-	k, err := finding.ParsePage(string(page))
-	if err != nil || k.ID != id {
-		panic(fmt.Sprintf("pages/%s.md: %v", id, err))
-	}
-	k.Severity = severity
+	k := finding.MustKind(pages, id, severity)
 	Kinds = append(Kinds, k)
 	return k
 }

@@ -37,7 +37,7 @@ var nobody = &subject{held: [][]int{nil}}
 const serverOwner = -1
 
 func roleSubject(r *registry.Role) *subject {
-	s := &subject{guarded: true, role: r, nodes: r.Nodes, held: [][]int{{}}}
+	s := &subject{guarded: true, role: r, nodes: r.Nodes}
 	all := []int{}
 	for i := range r.Nodes {
 		s.held = append(s.held, []int{i})
@@ -46,6 +46,7 @@ func roleSubject(r *registry.Role) *subject {
 	if r.Mode == registry.All {
 		s.held = append(s.held, all)
 	}
+	s.held = append(s.held, []int{}) // last: a witness with a holder says more
 	return s
 }
 
@@ -125,6 +126,34 @@ func (s *subject) key() string {
 	return b.String()
 }
 
+// subjectOf is what a name belongs to.
+func (s *space) subjectOf(name *policy.Request) *subject {
+	if name.NetBIOS.IsValid() {
+		if r, ok := s.snap.NetBIOS(name.NetBIOS); ok {
+			return roleSubject(r.Role)
+		}
+		return nobody
+	}
+	e, ok := s.snap.Lookup(name.DNS)
+	switch {
+	case ok && e.Kind == registry.KindRole:
+		return roleSubject(s.snap.RoleOf(e).Role)
+	case ok && e.Kind == registry.KindHost:
+		return hostSubject(s.snap.NodeOf(e))
+	case ok && e.Kind == registry.KindNameServer:
+		return serverSubject(s.snap.ServerOf(e))
+	}
+	return nobody
+}
+
+func hostSubject(n *registry.Node) *subject {
+	return &subject{guarded: true, nodes: []*registry.Node{n}, held: [][]int{{0}}}
+}
+
+func serverSubject(ns registry.NameServer) *subject {
+	return &subject{guarded: true, server: ns.Addrs, held: [][]int{nil}}
+}
+
 // findNames fills the dimension of names: the guarded ones, those that patterns spell out, and a word
 // for every combination of wildcards.
 func (s *space) findNames() {
@@ -181,14 +210,14 @@ func (f *nameFinder) guarded() {
 	for _, n := range f.world.Nodes {
 		if n.Host != "" {
 			f.taken[n.Host] = true
-			f.add(n.Host, netbios.Name{}, same(&subject{guarded: true, nodes: []*registry.Node{n}, held: [][]int{{0}}}))
+			f.add(n.Host, netbios.Name{}, same(hostSubject(n)))
 		}
 	}
 	for _, z := range f.world.Zones {
 		for _, ns := range z.NS {
 			if e, ok := f.snap.Lookup(ns.Name); ok && e.Kind == registry.KindNameServer && !f.taken[ns.Name] {
 				f.taken[ns.Name] = true
-				f.add(ns.Name, netbios.Name{}, same(&subject{guarded: true, server: ns.Addrs, held: [][]int{nil}}))
+				f.add(ns.Name, netbios.Name{}, same(serverSubject(ns)))
 			}
 		}
 	}

@@ -27,14 +27,12 @@ type addrAtom struct {
 	rules   ruleset.Set // those that ask for the class
 }
 
-// regions are the prefixes that make classes, with an address of each that lies in none of the longer
-// ones.
-type regions struct {
-	addrs []netip.Addr
-}
-
-func newRegions(s *space) *regions {
+// findRegions finds an address of every prefix that makes a class which lies in none of the longer ones.
+func (s *space) findRegions() {
 	var all []netip.Prefix
+	if s.focus.IsValid() {
+		all = append(all, s.focus)
+	}
 	for _, c := range s.world.Classes {
 		all = append(all, c.Prefixes...)
 	}
@@ -51,7 +49,7 @@ func newRegions(s *space) *regions {
 			all = append(all, single(a))
 		}
 	}
-	return &regions{addrs: samples(all)}
+	s.regions = samples(all)
 }
 
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
@@ -229,6 +227,9 @@ func (s *space) makeAddrs(sub *subject, t *typeAtom) []addrAtom {
 	var out []addrAtom
 	seen := map[string]bool{}
 	add := func(a netip.Addr) {
+		if s.focus.IsValid() && !s.focus.Contains(a) && !s.focus.Contains(s.snap.Plain(a)) {
+			return
+		}
 		atom := s.addrAtom(sub, a)
 		key := fmt.Sprintf("%q %v %v", atom.classes, atom.owners, atom.public)
 		if !seen[key] {
@@ -237,13 +238,13 @@ func (s *space) makeAddrs(sub *subject, t *typeAtom) []addrAtom {
 		}
 	}
 	own := sub.addresses()
-	for _, a := range append(own, s.regions.addrs...) {
+	for _, a := range append(own, s.regions...) {
 		if t.v4 && a.Is4() || t.v6 && a.Is6() {
 			add(a)
 		}
 	}
 	if t.v6 { // an IPv4 address behind NAT64 has its class
-		for _, a := range append(own, s.regions.addrs...) {
+		for _, a := range append(own, s.regions...) {
 			if a.Is4() {
 				add(behindNAT64(a))
 			}

@@ -36,7 +36,8 @@ type space struct {
 	member     ruleset.Set
 	withFrom   ruleset.Set
 
-	regions    *regions
+	focus      netip.Prefix // only addresses in it, when it is valid
+	regions    []netip.Addr // an address of every class prefix
 	sources    map[string][]sourceAtom
 	addrs      map[string][]addrAtom
 	unfinished bool // there was too much to look at: what was not found may be there all the same
@@ -72,7 +73,34 @@ type hit struct {
 	rules ruleset.Set
 }
 
+// newSpace makes the space of all names.
 func newSpace(w *registry.World, now time.Time, policies ...*policy.Policy) (*space, error) {
+	s, err := emptySpace(w, now, policies...)
+	if err != nil {
+		return nil, err
+	}
+	s.findRegions()
+	s.findNames()
+	s.findPrincipals()
+	return s, nil
+}
+
+// newFocused makes the space of one name and of the addresses in a prefix.
+func newFocused(w *registry.World, now time.Time, p *policy.Policy, name *policy.Request, prefix netip.Prefix) (*space, error) {
+	s, err := emptySpace(w, now, p)
+	if err != nil {
+		return nil, err
+	}
+	s.focus = prefix
+	s.findRegions()
+	f := &nameFinder{space: s, seen: map[string]bool{}}
+	f.add(name.DNS, name.NetBIOS, s.subjectOf(name))
+	s.findPrincipals()
+	return s, nil
+}
+
+// emptySpace has no names yet.
+func emptySpace(w *registry.World, now time.Time, policies ...*policy.Policy) (*space, error) {
 	snap, err := registry.Assume(w, nil)
 	if err != nil {
 		return nil, err
@@ -90,9 +118,6 @@ func newSpace(w *registry.World, now time.Time, policies ...*policy.Policy) (*sp
 	s.start = append(s.start, len(s.rules))
 	s.words = ruleset.Words(len(s.rules))
 	s.prepare()
-	s.regions = newRegions(s)
-	s.findNames()
-	s.findPrincipals()
 	return s, nil
 }
 

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nameward/nameward/policy"
+	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/config"
+)
+
+func newPolicy() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "policy", Short: "Check, test, explain and compare registration policies, without a running nameward", Args: cobra.NoArgs,
+		Long: "A policy decides which registration, update, answer or push may carry which address for which name. These verbs\n" +
+			"read policy files; the built-in rules are the policy \"builtin\". Exit codes: 0 clean, 1 findings, 2 could not be read.",
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newPolicyCheck(), newPolicyTest(), newPolicyExplain(), newPolicyReach(), newPolicyDiff(), newPolicyPlan(), newPolicyPage())
+	return cmd
+}
+
+// builtinPolicy is the word for the policy without a file.
+const builtinPolicy = "builtin"
+
+// worldFlag adds --config and returns the function that finds the world of a policy: the file that the
+// flag names, or the one that the policy names, or none.
+func worldFlag(cmd *cobra.Command) func(p *policy.Policy) (*registry.World, error) {
+	path := cmd.Flags().StringP("config", "c", "", "nameward.yaml with the nodes, roles and classes (default: what the policy names in config)")
+	return func(p *policy.Policy) (*registry.World, error) {
+		file := *path
+		if file == "" {
+			file = p.ConfigPath()
+		}
+		if file == "" {
+			return &registry.World{}, nil
+		}
+		c, err := config.Load(file)
+		if err != nil {
+			return nil, err
+		}
+		return c.World, nil
+	}
+}
+
+// loadPolicy reads a policy, or takes the built-in one.
+func loadPolicy(name string) (*policy.Policy, error) {
+	if name == builtinPolicy {
+		return policy.Default(), nil
+	}
+	return policy.Load(name)
+}
+
+// loadBoth reads a policy with its world, which must fit.
+func loadBoth(name string, world func(*policy.Policy) (*registry.World, error)) (*policy.Policy, *registry.World, error) {
+	p, err := loadPolicy(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := world(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := p.CheckWorld(w); err != nil {
+		return nil, nil, err
+	}
+	return p, w, nil
+}
+
+// loadCases are the tests beside the rules of a policy, and those in the file beside it.
+func loadCases(p *policy.Policy) ([]policy.Case, error) {
+	cases := p.Cases
+	beside := policy.TestFileOf(p.File)
+	if _, err := os.Stat(beside); errors.Is(err, os.ErrNotExist) || policy.IsTestFile(p.File) {
+		return cases, nil
+	}
+	_, more, err := policy.LoadTests(beside)
+	if err != nil {
+		return nil, err
+	}
+	return append(cases[:len(cases):len(cases)], more...), nil
+}
+
+// heldFlag adds --held and returns the function that reads it.
+func heldFlag(cmd *cobra.Command) func() (map[string][]string, error) {
+	all := cmd.Flags().StringArray("held", nil, "who holds a role: `ROLE=NODE`, ROLE=NODE,NODE or ROLE= for nobody; a role without it may be anybody's")
+	return func() (map[string][]string, error) {
+		held := map[string][]string{}
+		for _, h := range *all {
+			role, nodes, ok := strings.Cut(h, "=")
+			if !ok || role == "" {
+				return nil, fmt.Errorf("--held %s: want ROLE=NODE, or ROLE= for nobody", h)
+			}
+			held[role] = strings.FieldsFunc(nodes, func(r rune) bool { return r == ',' })
+		}
+		return held, nil
+	}
+}

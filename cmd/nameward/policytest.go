@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nameward/nameward/policy"
+	"github.com/nameward/nameward/policy/audit"
+	"github.com/nameward/nameward/policy/finding"
+	"github.com/nameward/nameward/policy/lint"
+	"github.com/nameward/nameward/registry"
+)
+
+func allKinds() []*finding.Kind { return slices.Concat(lint.Kinds, audit.FindingKinds) }
+
+func kindOf(id string) *finding.Kind {
+	for _, k := range allKinds() {
+		if strings.EqualFold(k.ID, id) {
+			return k
+		}
+	}
+	return nil
+}
+
+func newPolicyTest() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "test FILE...", Short: "Run the tests of policies: those beside the rules and those in *_test.yaml", Args: someArgs,
+	}
+	begin, world, now := formatFlag(cmd, policyFormats...), worldFlag(cmd), nowFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		r := begin("policy test", lint.Columns)
+		table := finding.Table{Title: "tests", Columns: []string{"policy", "tests", "passed", "failed", "rules covered", "not covered"}}
+		for _, file := range files {
+			row, err := testPolicy(r, file, world, now.time())
+			if err != nil {
+				_ = r.close()
+				return err
+			}
+			table.Rows = append(table.Rows, row)
+		}
+		return r.close(table)
+	}
+	return cmd
+}
+
+// testPolicy runs the tests of one policy, or those of one file of tests.
+func testPolicy(r *report, file string, world func(*policy.Policy) (*registry.World, error), now time.Time) ([]string, error) {
+	var only []policy.Case
+	path := file
+	if policy.IsTestFile(file) {
+		var err error
+		if path, only, err = policy.LoadTests(file); err != nil {
+			return nil, err
+		}
+	}
+	p, w, err := loadBoth(path, world)
+	if err != nil {
+		return nil, err
+	}
+	cases := only
+	if only == nil {
+		if cases, err = loadCases(p); err != nil {
+			return nil, err
+		}
+	}
+	if len(cases) == 0 {
+		return nil, fmt.Errorf("%s has no tests: write them under tests: or in %s", path, policy.TestFileOf(path))
+	}
+	u := &policy.Runner{Policy: p, World: w, Now: now}
+	failed, err := runCases(r, u, cases)
+	if err != nil {
+		return nil, err
+	}
+	covered, missing := coveredRules(u)
+	return []string{path, strconv.Itoa(len(cases)), strconv.Itoa(len(cases) - failed), strconv.Itoa(failed), covered, missing}, nil
+}
+
+func runCases(r *report, u *policy.Runner, cases []policy.Case) (failed int, err error) {
+	for i := range cases {
+		c := &cases[i]
+		if _, known := r.text[c.File]; !known {
+			r.text[c.File], _ = os.ReadFile(c.File)
+		}
+		res, err := u.Run(c)
+		if err != nil {
+			return 0, fmt.Errorf("%s:%s: test %q: %w", c.File, c.At, c.Name, err)
+		}
+		if len(res.Wrong) == 0 {
+			if err := r.Pass(c.File, c.Name); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		failed++
+		r.add(failedTest(c, &res))
+	}
+	return failed, nil
+}
+
+func failedTest(c *policy.Case, res *policy.Result) *finding.Finding {
+	w := lint.Witness{Request: c.Request, Held: c.Given}
+	return &finding.Finding{
+		Kind: lint.FailedTest, Severity: lint.FailedTest.Severity,
+		Message: fmt.Sprintf("test %q: %s", c.Name, strings.Join(res.Wrong, "; ")),
+		Place:   finding.Place{File: c.File, Line: int(c.At.Line), Col: int(c.At.Col)},
+		Fields: []finding.Field{
+			{Key: "rule", Value: res.Decision.Rule.ID}, {Key: "name", Value: c.Request.Name()}, {Key: "witness", Value: w.String()},
+		},
+	}
+}
+
+// coveredRules is how many of the policy's own rules had a part in a test, and which had none.
+func coveredRules(u *policy.Runner) (covered, missing string) {
+	var none []string
+	own := u.Policy.Rules[:u.Policy.Own]
+	for _, r := range own {
+		if !u.Covered(r) {
+			none = append(none, r.ID)
+		}
+	}
+	if len(none) == 0 {
+		return fmt.Sprintf("%d of %d", len(own), len(own)), "-"
+	}
+	return fmt.Sprintf("%d of %d", len(own)-len(none), len(own)), strings.Join(none, ", ")
+}

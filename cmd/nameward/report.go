@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/nameward/nameward/policy/audit"
+	"github.com/nameward/nameward/policy/finding"
+	"github.com/nameward/nameward/policy/lint"
+)
+
+// report writes findings to standard output, as --format says, and remembers whether there were any.
+type report struct {
+	*finding.Writer
+	text  map[string][]byte // the content of files that are known
+	count int
+	err   error
+}
+
+// formatFlag adds --format with the given formats and returns the function that begins the report.
+func formatFlag(cmd *cobra.Command, formats ...finding.Format) func(title string, columns []string) *report {
+	var words []string
+	for _, f := range formats {
+		words = append(words, f.String())
+	}
+	format := formatValue{formats: formats}
+	cmd.Flags().Var(&format, "format", "form of the output: "+strings.Join(words, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	return func(title string, columns []string) *report {
+		out := cmd.OutOrStdout()
+		r := &report{text: map[string][]byte{}}
+		r.Writer = finding.NewWriter(out, format.Format, finding.Options{
+			Tool: "nameward", Version: version, Title: title, Kinds: slices.Concat(lint.Kinds, audit.FindingKinds),
+			Columns: columns, Colour: wantsColour(out), Source: func(file string) []byte { return r.text[file] },
+		})
+		return r
+	}
+}
+
+// formatValue is a format as a flag.
+type formatValue struct {
+	finding.Format
+	formats []finding.Format
+}
+
+// Set reads the word of a format.
+func (v *formatValue) Set(s string) error {
+	f, err := finding.ParseFormat(s)
+	if err == nil && !slices.Contains(v.formats, f) {
+		err = fmt.Errorf("%s is no format of this command", f)
+	}
+	if err == nil {
+		v.Format = f
+	}
+	return err
+}
+
+// Type is the word for the value in help texts.
+func (v *formatValue) Type() string { return "format" }
+
+// The formats of the policy verbs, and those of audit.
+var (
+	policyFormats = []finding.Format{finding.Text, finding.JSON, finding.SARIF, finding.GitHub, finding.JUnit}
+	auditFormats  = finding.Formats
+)
+
+// wantsColour reports whether out is a terminal and nobody objects: https://no-color.org.
+func wantsColour(out io.Writer) bool {
+	return isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// isTerminal reports whether a person sits in front of w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// add writes a finding. An error of the output shows in close.
+func (r *report) add(f *finding.Finding) {
+	r.count++
+	if r.err == nil {
+		f.Place.EndCol = r.wordEnd(f.Place)
+		r.err = r.Add(f)
+	}
+}
+
+// wordEnd is the column behind the word that begins at a place, 0 when the text is not known.
+func (r *report) wordEnd(p finding.Place) int {
+	text, ok := r.text[p.File]
+	if !ok || p.Line == 0 || p.Col == 0 || p.EndCol > 0 {
+		return p.EndCol
+	}
+	lines := strings.SplitN(string(text), "\n", p.Line+1)
+	if len(lines) < p.Line {
+		return 0
+	}
+	line := lines[p.Line-1]
+	for range p.Col - 1 {
+		_, size := utf8.DecodeRuneInString(line)
+		line = line[size:]
+	}
+	word := line
+	if i := strings.IndexAny(line, " \t\r,]}#"); i > 0 {
+		word = line[:i]
+	}
+	if line != "" && line[0] == '"' {
+		if i := strings.IndexByte(line[1:], '"'); i >= 0 {
+			word = line[:i+2]
+		}
+	}
+	return p.Col + utf8.RuneCountInString(word)
+}
+
+// close ends the report and returns what the command returns: nothing, or the exit code of findings.
+func (r *report) close(summary ...finding.Table) error {
+	if err := r.Close(summary...); r.err == nil {
+		r.err = err
+	}
+	if r.err != nil {
+		return fmt.Errorf("writing the report: %w", r.err)
+	}
+	if r.count > 0 {
+		return exit{code: exitFindings}
+	}
+	return nil
+}
+
+// nowFlag adds --now, which makes what depends on the time repeatable.
+func nowFlag(cmd *cobra.Command) *timeValue {
+	v := &timeValue{}
+	cmd.Flags().Var(v, "now", "decide as at this `time`, 2026-12-31 or 2026-12-31T18:00:00Z (default now)")
+	return v
+}
+
+// timeValue is an instant as a flag; the zero one is now.
+type timeValue struct{ set time.Time }
+
+// String is the instant as it would be written.
+func (v *timeValue) String() string {
+	if v.set.IsZero() {
+		return ""
+	}
+	return v.set.Format(time.RFC3339)
+}
+
+// Set reads a day or an instant.
+func (v *timeValue) Set(s string) (err error) {
+	if v.set, err = time.Parse(time.DateOnly, s); err != nil {
+		v.set, err = time.Parse(time.RFC3339, s)
+	}
+	if err != nil {
+		return fmt.Errorf("want 2026-12-31 or 2026-12-31T18:00:00Z")
+	}
+	return nil
+}
+
+// Type is the word for the value in help texts.
+func (v *timeValue) Type() string { return "time" }
+
+func (v *timeValue) time() time.Time {
+	if v.set.IsZero() {
+		return time.Now()
+	}
+	return v.set
+}
