@@ -3,6 +3,7 @@ package policy
 import (
 	"math/bits"
 	"net/netip"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -337,6 +338,8 @@ func (c *context) rewrite(d *Decision) {
 		d.rewritten = c.sub.public(true)
 	case c.req.Type == dns.TypeAAAA:
 		d.rewritten = c.sub.public(false)
+	case c.req.Type == dns.TypeHTTPS || c.req.Type == dns.TypeSVCB: // hints, RFC 9460, Section 7.3
+		d.rewritten = slices.Concat(c.sub.public(true), c.sub.public(false))
 	}
 	if len(d.rewritten) == 0 {
 		d.Verdict, d.Reason = Quarantine, NoHolder
@@ -353,16 +356,7 @@ func (d *Decision) spread() {
 		}
 		f.Rule, f.Kept = d.Rule, false
 		if d.Verdict == Rewrite {
-			f.Kept = contains(d.rewritten, f.Addr)
+			f.Kept = slices.Contains(d.rewritten, f.Addr)
 		}
 	}
-}
-
-func contains(list []netip.Addr, a netip.Addr) bool {
-	for _, b := range list {
-		if a == b {
-			return true
-		}
-	}
-	return false
 }

@@ -24,13 +24,7 @@ func newPolicyCheck() *cobra.Command {
 	begin, world, now := formatFlag(cmd, policyFormats...), worldFlag(cmd), nowFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		r := begin("policy check", lint.Columns)
-		for _, file := range files {
-			if err := checkPolicy(r, file, world, now.time()); err != nil {
-				_ = r.close()
-				return err
-			}
-		}
-		return r.close()
+		return r.each(cmd, files, func(file string) error { return checkPolicy(r, file, world, now.time()) })
 	}
 	return cmd
 }

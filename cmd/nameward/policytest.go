@@ -36,15 +36,13 @@ func newPolicyTest() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		r := begin("policy test", lint.Columns)
 		table := finding.Table{Title: "tests", Columns: []string{"policy", "tests", "passed", "failed", "rules covered", "not covered"}}
-		for _, file := range files {
+		return r.each(cmd, files, func(file string) error {
 			row, err := testPolicy(r, file, world, now.time())
-			if err != nil {
-				_ = r.close()
-				return err
+			if err == nil {
+				table.Rows = append(table.Rows, row)
 			}
-			table.Rows = append(table.Rows, row)
-		}
-		return r.close(table)
+			return err
+		}, &table)
 	}
 	return cmd
 }

@@ -133,6 +133,27 @@ func (r *report) close(summary ...finding.Table) error {
 	return nil
 }
 
+// each looks at files one after the other, also behind one that cannot be read, and closes the report.
+func (r *report) each(cmd *cobra.Command, files []string, look func(file string) error, summary ...*finding.Table) error {
+	failed := false
+	for _, file := range files {
+		if err := look(file); err != nil {
+			failed = true
+			fmt.Fprintf(cmd.ErrOrStderr(), "nameward: %v\n", err)
+		}
+	}
+	var tables []finding.Table
+	for _, t := range summary {
+		if len(t.Rows) > 0 {
+			tables = append(tables, *t)
+		}
+	}
+	if err := r.close(tables...); !failed || r.err != nil {
+		return err
+	}
+	return exit{code: exitFailed}
+}
+
 // nowFlag adds --now, which makes what depends on the time repeatable.
 func nowFlag(cmd *cobra.Command) *timeValue {
 	v := &timeValue{}

@@ -27,6 +27,7 @@ var arrows = []arrow{
 	{"github.com/google/gopacket/...", []string{"netbios/nbpcap"}},
 	{"github.com/fsnotify/fsnotify", []string{"registry/follow"}},
 	{"go.etcd.io/bbolt/...", []string{"registry/store/bolt"}},
+	{"github.com/gaissmai/bart", []string{"registry", "policy"}},
 	{"github.com/spf13/...", []string{"cmd/..."}},
 	{"plugin/...", []string{"cmd/...", "e2e/..."}},
 	{"cmd/...", []string{"e2e/..."}},
@@ -45,6 +46,11 @@ var closed = map[string][]string{
 	"registry":        {"netbios"},
 	"registry/follow": {},
 	"registry/yamlat": {},
+	"policy":          {"netbios", "registry", "registry/yamlat", "policy/ruleset"},
+	"policy/ruleset":  {},
+	"policy/finding":  {},
+	"policy/lint":     {"netbios", "registry", "policy", "policy/ruleset", "policy/finding"},
+	"policy/audit":    {"netbios", "netbios/nbpcap", "registry", "policy", "policy/finding"},
 }
 
 func TestArrows(t *testing.T) {

@@ -24,7 +24,7 @@ type ignore struct {
 	lines  [][]byte // of its file
 }
 
-var ignoreComment = regexp.MustCompile(`#\s*nameward:ignore\b[ \t:]*(\S*)[ \t:]*(.*)$`)
+var ignoreComment = regexp.MustCompile(`#\s*nameward:ignore\b[ \t:]*([^\s:]*)[ \t:]*(.*)$`)
 
 // ignoresIn finds the comments in the text of a file.
 func ignoresIn(file string, data []byte) []*ignore {

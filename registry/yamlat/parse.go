@@ -161,7 +161,7 @@ func (d *D) syntax(data []byte, err error) {
 			return
 		}
 	}
-	if at, word := unquoted(data); word != "" && strings.Contains(text, "cannot start any token") {
+	if at, word := unquoted(data); word != "" && (strings.Contains(text, "cannot start any token") || strings.Contains(text, "expected alphabetic")) {
 		d.Problemf(at, "%s begins with a character that YAML keeps for itself, write it in quotes: \"%[1]s\"", word)
 		return
 	}
@@ -176,10 +176,10 @@ func (d *D) syntax(data []byte, err error) {
 	d.Problemf(At{int32(line), int32(col)}, "not YAML: %s; %s", text, hint)
 }
 
-var errReserved = regexp.MustCompile(`(?m)^[^#\n"']*?(?:^|[\s\[,])([@\x60%][^\s,\[\]{}"']*)`)
+var errReserved = regexp.MustCompile(`(?m)^[^#\n"']*?(?:^|[\s\[,])((?:[@\x60%]|\*[^\w-])[^\s,\[\]{}"']*)`)
 
 // unquoted finds the first word that begins with one of the characters that no plain text may begin
-// with; the library says a line near it.
+// with, or with a * that begins no alias; the library says a line near it.
 func unquoted(data []byte) (At, string) {
 	for i, line := range bytes.Split(data, []byte("\n")) {
 		if m := errReserved.FindSubmatchIndex(line); m != nil {
