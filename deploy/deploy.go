@@ -1,14 +1,20 @@
-// Package deploy holds what people install and start from: sample configurations, the reference that
-// documents every key, the JSON Schema for editors and the systemd unit. Tests parse each sample, and
-// hold reference, schema and parser together.
+// Package deploy holds what people install and start from: sample configurations and policies, the
+// references that document every key, the JSON Schema for editors and the systemd unit. Tests parse each
+// sample, run the tests of the policies, and hold references, schema and parsers together.
 package deploy
 
 import "embed"
 
-// Files has every sample by its path below deploy/: "demo/nameward.yaml".
+// Files has every sample configuration by its path below deploy/: "demo/nameward.yaml".
 //
 //go:embed nameward.reference.yaml wan-pair dag smtp-relay demo/nameward.yaml systemd
 var Files embed.FS
+
+// Policies has every sample policy with its tests, by its path below deploy/: "policy/dag/policy.yaml". A
+// configuration that only a policy is about stands beside it.
+//
+//go:embed policy
+var Policies embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of nameward.yaml.
 //

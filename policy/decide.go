@@ -184,7 +184,11 @@ func (c *context) candidates(met ruleset.Set) {
 
 func (c *context) andPrincipal(met ruleset.Set) {
 	x := c.policy.index
-	if c.req.Principal == "" || len(x.whom.exact) == 0 && len(x.whom.globs) == 0 {
+	switch {
+	case c.req.Principal == "":
+		met.And(x.whom.none)
+		return
+	case len(x.whom.exact) == 0 && len(x.whom.globs) == 0:
 		met.And(x.whom.any)
 		return
 	}

@@ -37,6 +37,7 @@ type typeKey struct {
 // principalIndex finds rules by who signed.
 type principalIndex struct {
 	any   ruleset.Set // rules without principals
+	none  ruleset.Set // those, and rules for @unsigned
 	exact map[string]ruleset.Set
 	globs []principalGlob
 }
@@ -140,10 +141,16 @@ func (x *index) addFrom(p *Policy) {
 
 func (x *index) addPrincipals() {
 	x.whom.any = x.where(func(r *Rule) bool { return len(r.Principals) == 0 })
+	x.whom.none = x.where(func(r *Rule) bool {
+		return len(r.Principals) == 0 || slices.ContainsFunc(r.Principals, func(p Principal) bool { return p.Matches("") })
+	})
 	x.whom.exact = map[string]ruleset.Set{}
 	globs := map[glob]int{}
 	for i, r := range x.rules {
 		for _, p := range r.Principals {
+			if p.Text == Unsigned {
+				continue
+			}
 			if !isGlob(string(p.glob)) {
 				addTo(x.whom.exact, string(p.glob), x.words, i)
 				continue
@@ -187,9 +194,6 @@ func (x *index) addClasses(p *Policy) {
 // find adds to out the rules that allow a principal.
 func (w *principalIndex) find(principal string, out ruleset.Set) {
 	out.Or(w.any)
-	if principal == "" || len(w.exact) == 0 && len(w.globs) == 0 {
-		return
-	}
 	key := foldPrincipal(principal)
 	out.Or(w.exact[key])
 	for _, g := range w.globs {

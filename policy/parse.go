@@ -50,7 +50,7 @@ func parseRoot(name string, data []byte) (*decoder, *node) {
 func compile(f *file, data []byte) *Policy {
 	p := &Policy{File: f.name, Config: f.config, Classes: f.classes, Controllers: f.controllers, Cases: f.cases, Own: len(f.rules)}
 	p.Rules = append(p.Rules, f.rules...)
-	last := &Rule{ID: "default", File: f.name, At: at{Line: 1, Col: 1}, Action: Publish, Reason: "no rule said otherwise"}
+	last := &Rule{ID: "default", File: f.name, At: f.fallbackAt, Action: Publish, Reason: "no rule said otherwise"}
 	if f.fallback == fallbackBuiltin {
 		for _, r := range builtinRules() {
 			own := *r
@@ -90,6 +90,20 @@ func (p *Policy) Without(id string) *Policy {
 	}
 	q.Digest++
 	q.number()
+	return &q
+}
+
+// WithCases returns the policy with more tests.
+func (p *Policy) WithCases(more []Case) *Policy {
+	q := *p
+	q.Cases = append(p.Cases[:len(p.Cases):len(p.Cases)], more...)
+	return &q
+}
+
+// WithoutCases returns the policy without its tests.
+func (p *Policy) WithoutCases() *Policy {
+	q := *p
+	q.Cases = nil
 	return &q
 }
 

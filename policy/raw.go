@@ -30,6 +30,7 @@ type file struct {
 	controllers []Prefix
 	rules       []*Rule
 	fallback    int // index in fallbacks
+	fallbackAt  at
 	cases       []Case
 	given       map[string][]string // a test file: for all of its cases
 }
@@ -48,7 +49,10 @@ var fileShape = yamlat.Shape[file]{
 			d.Entries(n, "classes", func(key yamlat.Item[string], n *node) { f.addClass(d, key, n) })
 		}},
 		{Key: "controllers", Set: func(d *decoder, n *node, f *file) { f.controllers = prefixes(d, n) }},
-		{Key: "default", Set: func(d *decoder, n *node, f *file) { f.fallback = d.Choice(n, fallbacks...).Value }},
+		{Key: "default", Set: func(d *decoder, n *node, f *file) {
+			c := d.Choice(n, fallbacks...)
+			f.fallback, f.fallbackAt = c.Value, c.At
+		}},
 		{Key: "rules", Set: func(d *decoder, n *node, f *file) {
 			d.Each(n, func(n *node) {
 				r := &Rule{File: f.name}
@@ -190,6 +194,10 @@ func parsed[T any](d *decoder, n *node, parse func(string) (T, error)) yamlat.It
 
 func principal(d *decoder, n *node) yamlat.Item[Principal] {
 	s := d.String(n)
+	if s.OK && strings.HasPrefix(s.Value, "@") && s.Value != Unsigned {
+		d.Badf(s.At, "%q is no selector of principals, want %s, or a key or account", s.Value, Unsigned)
+		s.OK = false
+	}
 	return yamlat.Item[Principal]{At: s.At, OK: s.OK, Value: Principal{s.Value, glob(foldPrincipal(s.Value))}}
 }
 

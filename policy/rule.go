@@ -54,8 +54,13 @@ const BuiltinFile = "builtin.yaml"
 // IsBuiltin reports whether the rule came with nameward.
 func (r *Rule) IsBuiltin() bool { return r.File == BuiltinFile }
 
-// Place is FILE:LINE:COL of the rule.
-func (r *Rule) Place() string { return r.File + ":" + r.At.String() }
+// Place is FILE:LINE:COL of the rule, or FILE alone for the last one when it is not written.
+func (r *Rule) Place() string {
+	if !r.At.IsSet() {
+		return r.File
+	}
+	return r.File + ":" + r.At.String()
+}
 
 // HoldsAt reports whether the rule has not expired.
 func (r *Rule) HoldsAt(t time.Time) bool {
@@ -88,6 +93,9 @@ type Principal struct {
 	glob glob // as principals are compared: see foldPrincipal
 }
 
+// Unsigned is the principal of requests that nobody signed.
+const Unsigned = "@unsigned"
+
 // foldPrincipal is the form in which principals are compared. Names of keys are domain names; realms and
 // accounts of Active Directory have no case either.
 func foldPrincipal(s string) string { return strings.TrimSuffix(strings.ToLower(s), ".") }
@@ -95,8 +103,11 @@ func foldPrincipal(s string) string { return strings.TrimSuffix(strings.ToLower(
 // Glob is the pattern in the form in which principals are compared, with * and ? in it.
 func (p Principal) Glob() string { return string(p.glob) }
 
-// Matches reports whether the pattern is met. Nothing matches somebody who did not sign.
+// Matches reports whether the pattern is met. Nothing but Unsigned matches somebody who did not sign.
 func (p Principal) Matches(principal string) bool {
+	if p.Text == Unsigned {
+		return principal == ""
+	}
 	return principal != "" && matchGlob(p.glob, foldPrincipal(principal))
 }
 

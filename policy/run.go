@@ -164,9 +164,12 @@ func (w *Want) compare(d *Decision) []string {
 	return wrong
 }
 
+// noShadow is what a test wants when no rule in shadow mode is to match.
+const noShadow = "none"
+
 func shadowID(d *Decision) string {
 	if d.Shadow == nil {
-		return "none"
+		return noShadow
 	}
 	return d.Shadow.ID
 }

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -46,6 +47,10 @@ func newAudit() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		options, err := sources.options()
+		if err != nil {
+			return err
+		}
 		j := &audit.Judge{Policy: p, Now: now.time()}
 		if live {
 			j.State, err = runningState(cmd, client(), p, world)
@@ -55,16 +60,16 @@ func newAudit() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if w := j.State.World; len(w.Nodes)+len(w.Classes)+len(p.Classes) == 0 {
+			fmt.Fprintln(cmd.ErrOrStderr(), "nameward: nothing says which addresses are management addresses and which names are guarded; give nameward.yaml with --config")
+		}
 		r := begin("audit", audit.Columns)
 		a := &auditor{report: r, judge: j}
 		if follow != "" {
 			return a.follow(cmd, follow, limit)
 		}
-		broken, err := sources.each(cmd, args, a.look, a.problem)
-		if closing := a.close(a.summary()...); broken == 0 && err == nil {
-			return closing
-		}
-		return unreadable(broken, err)
+		broken := readEach(cmd, args, options, a.look, a.problem)
+		return unreadable(broken, a.close(a.summary()...))
 	}
 	return cmd
 }
@@ -115,19 +120,20 @@ func (a *auditor) summary() []finding.Table {
 
 // follow looks at an interface until it is interrupted.
 func (a *auditor) follow(cmd *cobra.Command, iface string, limit time.Duration) error {
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	var fatal error
+	fatal := false
 	for rec, err := range audit.Follow(ctx, iface) {
 		if p := problemOf(err); p != nil {
 			a.problem(p)
 			if p.Fatal {
-				fatal = p
+				fatal = true
+				fmt.Fprintf(cmd.ErrOrStderr(), "nameward: %v\n", p)
 			}
 		} else {
 			a.judge.Now = time.Now()
@@ -137,11 +143,11 @@ func (a *auditor) follow(cmd *cobra.Command, iface string, limit time.Duration) 
 			return err
 		}
 	}
-	err := a.close(a.summary()...)
-	if fatal != nil {
-		return exit{code: exitFailed}
+	broken := 0
+	if fatal {
+		broken = 1
 	}
-	return err
+	return unreadable(broken, a.close(a.summary()...))
 }
 
 func problemOf(err error) *audit.Problem {
@@ -198,13 +204,9 @@ func (s *sourceSet) options() (audit.Options, error) {
 	return o, nil
 }
 
-// each reads sources one after the other. It returns how many could not be read to their end; an error
-// means that one could not be opened, and was told already when others were read.
-func (s *sourceSet) each(cmd *cobra.Command, names []string, look func(*audit.Record, audit.Kind), problem func(*audit.Problem)) (broken int, err error) {
-	o, err := s.options()
-	if err != nil {
-		return 0, err
-	}
+// readEach reads sources one after the other. It tells which could not be opened or read to their end,
+// and returns how many.
+func readEach(cmd *cobra.Command, names []string, o audit.Options, look func(*audit.Record, audit.Kind), problem func(*audit.Problem)) (broken int) {
 	for _, name := range names {
 		src, err := audit.Open(cmd.Context(), name, o)
 		if err != nil {
@@ -228,18 +230,16 @@ func (s *sourceSet) each(cmd *cobra.Command, names []string, look func(*audit.Re
 		done()
 		_ = src.Close()
 	}
-	return broken, nil
+	return broken
 }
 
-// unreadable is the end of a command of which some sources could not be read.
-func unreadable(broken int, err error) error {
-	switch {
-	case err != nil:
-		return err
-	case broken > 0:
+// unreadable is the end of a command, given the end of its report: sources that could not be read weigh
+// more than findings, and a report that could not be written more than both.
+func unreadable(broken int, closing error) error {
+	if e := (exit{}); broken > 0 && (closing == nil || errors.As(closing, &e)) {
 		return exit{code: exitFailed}
 	}
-	return nil
+	return closing
 }
 
 // longSource is from how many octets on reading takes long enough for a bar.

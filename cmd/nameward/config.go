@@ -13,7 +13,7 @@ import (
 
 func newConfig() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "config", Short: "Check configuration files, print their schema", Args: cobra.NoArgs,
+		Use: "config", Short: "Check configuration files, print their schema", Args: knownVerb,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConfigCheck(), newConfigSchema())

@@ -74,12 +74,32 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// oneArg and someArgs are cobra's checks with the words that say what would be right.
+// knownVerb is for commands that have only verbs; the error says which one is near.
+func knownVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += ", did you mean " + near[0]
+	}
+	return errors.New(text)
+}
+
+// oneArg, twoArgs and someArgs are cobra's checks with the words that say what would be right.
 func oneArg(cmd *cobra.Command, args []string) error {
 	if len(args) == 1 {
 		return nil
 	}
 	return fmt.Errorf("%s takes one argument and got %d; usage: %s", cmd.CommandPath(), len(args), cmd.UseLine())
+}
+
+func twoArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 2 {
+		return nil
+	}
+	return fmt.Errorf("%s takes two arguments and got %d; usage: %s", cmd.CommandPath(), len(args), cmd.UseLine())
 }
 
 func someArgs(cmd *cobra.Command, args []string) error {

@@ -145,6 +145,7 @@ func reportMoves(cmd *cobra.Command, asJSON bool, do func(context.Context) (regi
 func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false) // MAIL<20> is for people too
 	return enc.Encode(v)
 }
 

@@ -15,7 +15,7 @@ import (
 
 func newPolicy() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "policy", Short: "Check, test, explain and compare registration policies, without a running nameward", Args: cobra.NoArgs,
+		Use: "policy", Short: "Check, test, explain and compare registration policies, without a running nameward", Args: knownVerb,
 		Long: "A policy decides which registration, update, answer or push may carry which address for which name. These verbs\n" +
 			"read policy files; the built-in rules are the policy \"builtin\". Exit codes: 0 clean, 1 findings, 2 could not be read.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -40,10 +40,13 @@ func worldFlag(cmd *cobra.Command) func(p *policy.Policy) (*registry.World, erro
 			return &registry.World{}, nil
 		}
 		c, err := config.Load(file)
-		if err != nil {
-			return nil, err
+		switch {
+		case err == nil:
+			return c.World, nil
+		case *path == "" && policy.Problems(err) == nil:
+			return nil, fmt.Errorf("config of %s: %w", p.File, err)
 		}
-		return c.World, nil
+		return nil, err
 	}
 }
 
@@ -71,18 +74,17 @@ func loadBoth(name string, world func(*policy.Policy) (*registry.World, error)) 
 	return p, w, nil
 }
 
-// loadCases are the tests beside the rules of a policy, and those in the file beside it.
-func loadCases(p *policy.Policy) ([]policy.Case, error) {
-	cases := p.Cases
+// withTests adds to a policy the tests in the file beside it, if there is one.
+func withTests(p *policy.Policy) (*policy.Policy, error) {
 	beside := policy.TestFileOf(p.File)
-	if _, err := os.Stat(beside); errors.Is(err, os.ErrNotExist) || policy.IsTestFile(p.File) {
-		return cases, nil
+	if _, err := os.Stat(beside); errors.Is(err, os.ErrNotExist) {
+		return p, nil
 	}
 	_, more, err := policy.LoadTests(beside)
 	if err != nil {
 		return nil, err
 	}
-	return append(cases[:len(cases):len(cases)], more...), nil
+	return p.WithCases(more), nil
 }
 
 // heldFlag adds --held and returns the function that reads it.

@@ -58,14 +58,14 @@ func lookAt(r *report, file string, data []byte, world func(*policy.Policy) (*re
 	if err != nil {
 		return nil, err
 	}
+	r.know(policy.TestFileOf(file))
+	if p, err = withTests(p); err != nil {
+		return problemFindings(err)
+	}
 	if err := p.CheckWorld(w); err != nil {
 		return problemFindings(err, lint.UnknownReference)
 	}
-	covered, err := coverage(r, p, w, now)
-	if err != nil {
-		return problemFindings(err)
-	}
-	found, err := lint.Check(lint.Subject{Policy: p, World: w, Now: now, Covered: covered})
+	found, err := lint.Check(lint.Subject{Policy: p, World: w, Now: now, Covered: coverage(p, w, now)})
 	if err != nil {
 		return nil, err
 	}
@@ -74,19 +74,12 @@ func lookAt(r *report, file string, data []byte, world func(*policy.Policy) (*re
 
 // coverage runs the tests to see which rules they have. Whether they pass is the business of policy
 // test.
-func coverage(r *report, p *policy.Policy, w *registry.World, now time.Time) (func(*policy.Rule) bool, error) {
-	cases, err := loadCases(p)
-	if err != nil {
-		if beside := policy.TestFileOf(p.File); policy.Problems(err) != nil {
-			r.text[beside], _ = os.ReadFile(beside)
-		}
-		return nil, err
-	}
+func coverage(p *policy.Policy, w *registry.World, now time.Time) func(*policy.Rule) bool {
 	u := &policy.Runner{Policy: p, World: w, Now: now}
-	for i := range cases {
-		_, _ = u.Run(&cases[i])
+	for i := range p.Cases {
+		_, _ = u.Run(&p.Cases[i])
 	}
-	return u.Covered, nil
+	return u.Covered
 }
 
 // problemFindings are the problems of a parser as findings; another error stays one.

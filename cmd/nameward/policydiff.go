@@ -22,7 +22,7 @@ func newPolicyDiff() *cobra.Command {
 		Use: "diff OLD NEW", Short: "Show what changes in behaviour between two policies, with a request for each difference",
 		Long: "Show every way in which the decisions of two policies differ, with a request that shows it; \"builtin\" is the\n" +
 			"policy without a file. Both are looked at in the world of NEW. Exit code 1 when they differ.",
-		Args: cobra.ExactArgs(2),
+		Args: twoArgs,
 	}
 	begin, world, now := formatFlag(cmd, policyFormats...), worldFlag(cmd), nowFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
@@ -135,7 +135,7 @@ func newPolicyPlan() *cobra.Command {
 		Long: "Show what a policy would change among the records that are held now: those of the running nameward, or of dumps,\n" +
 			"zones and captures in any form that \"nameward audit\" reads. Without --against the records are taken as\n" +
 			"published. Exit code 1 when something changes.",
-		Args: cobra.MinimumNArgs(1),
+		Args: someArgs,
 	}
 	begin, world, held, now := formatFlag(cmd, policyFormats...), worldFlag(cmd), heldFlag(cmd), nowFlag(cmd)
 	client := controlFlag(cmd)
@@ -143,6 +143,10 @@ func newPolicyPlan() *cobra.Command {
 	sources := sourceFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		newer, err := loadPolicy(args[0])
+		if err != nil {
+			return err
+		}
+		options, err := sources.options()
 		if err != nil {
 			return err
 		}
@@ -170,7 +174,7 @@ func newPolicyPlan() *cobra.Command {
 		if plan.State, err = assumedState(newer, world, held); err != nil {
 			return err
 		}
-		broken, err := sources.each(cmd, args[1:], func(rec *audit.Record, _ audit.Kind) {
+		broken := readEach(cmd, args[1:], options, func(rec *audit.Record, _ audit.Kind) {
 			rec.Time = now.time()
 			if f, changed := plan.Look(&rec.Request, rec.Place); changed {
 				r.add(&f)
@@ -179,10 +183,7 @@ func newPolicyPlan() *cobra.Command {
 			f := audit.ProblemFinding(p)
 			r.add(&f)
 		})
-		if err := r.close(planTable(plan)); broken == 0 && err != nil {
-			return err
-		}
-		return unreadable(broken, err)
+		return unreadable(broken, r.close(planTable(plan)))
 	}
 	return cmd
 }

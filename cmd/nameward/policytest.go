@@ -49,26 +49,20 @@ func newPolicyTest() *cobra.Command {
 
 // testPolicy runs the tests of one policy, or those of one file of tests.
 func testPolicy(r *report, file string, world func(*policy.Policy) (*registry.World, error), now time.Time) ([]string, error) {
-	var only []policy.Case
-	path := file
-	if policy.IsTestFile(file) {
-		var err error
-		if path, only, err = policy.LoadTests(file); err != nil {
-			return nil, err
-		}
-	}
-	p, w, err := loadBoth(path, world)
+	p, err := policyUnderTest(file)
 	if err != nil {
 		return nil, err
 	}
-	cases := only
-	if only == nil {
-		if cases, err = loadCases(p); err != nil {
-			return nil, err
-		}
+	w, err := world(p)
+	if err != nil {
+		return nil, err
 	}
+	if err := p.CheckWorld(w); err != nil {
+		return nil, err
+	}
+	cases := p.Cases
 	if len(cases) == 0 {
-		return nil, fmt.Errorf("%s has no tests: write them under tests: or in %s", path, policy.TestFileOf(path))
+		return nil, fmt.Errorf("%s has no tests: write them under tests: or in %s", p.File, policy.TestFileOf(p.File))
 	}
 	u := &policy.Runner{Policy: p, World: w, Now: now}
 	failed, err := runCases(r, u, cases)
@@ -76,7 +70,27 @@ func testPolicy(r *report, file string, world func(*policy.Policy) (*registry.Wo
 		return nil, err
 	}
 	covered, missing := coveredRules(u)
-	return []string{path, strconv.Itoa(len(cases)), strconv.Itoa(len(cases) - failed), strconv.Itoa(failed), covered, missing}, nil
+	return []string{p.File, strconv.Itoa(len(cases)), strconv.Itoa(len(cases) - failed), strconv.Itoa(failed), covered, missing}, nil
+}
+
+// policyUnderTest is a policy with its tests; a file of tests stands for its policy with these alone.
+func policyUnderTest(file string) (*policy.Policy, error) {
+	if !policy.IsTestFile(file) {
+		p, err := policy.Load(file)
+		if err != nil {
+			return nil, err
+		}
+		return withTests(p)
+	}
+	path, cases, err := policy.LoadTests(file)
+	if err != nil {
+		return nil, err
+	}
+	p, err := policy.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return p.WithoutCases().WithCases(cases), nil
 }
 
 func runCases(r *report, u *policy.Runner, cases []policy.Case) (failed int, err error) {

@@ -20,29 +20,36 @@ import (
 // report writes findings to standard output, as --format says, and remembers whether there were any.
 type report struct {
 	*finding.Writer
-	text  map[string][]byte // the content of files that are known
-	count int
-	err   error
+	text   map[string][]byte // the content of files that are known
+	failOn finding.Severity
+	count  int  // of findings
+	failed bool // one of them is as severe as --fail-on
+	err    error
 }
 
 // formatFlag adds --format with the given formats and returns the function that begins the report.
 func formatFlag(cmd *cobra.Command, formats ...finding.Format) func(title string, columns []string) *report {
-	var words []string
-	for _, f := range formats {
-		words = append(words, f.String())
-	}
-	format := formatValue{formats: formats}
+	words := formatWords(formats)
+	format, failOn := formatValue{formats: formats}, severityValue(finding.Note)
+	cmd.Flags().Var(&failOn, "fail-on", "the least `severity` that makes the exit code 1: note, warning, error")
 	cmd.Flags().Var(&format, "format", "form of the output: "+strings.Join(words, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	return func(title string, columns []string) *report {
 		out := cmd.OutOrStdout()
-		r := &report{text: map[string][]byte{}}
+		r := &report{text: map[string][]byte{}, failOn: finding.Severity(failOn)}
 		r.Writer = finding.NewWriter(out, format.Format, finding.Options{
 			Tool: "nameward", Version: version, Title: title, Kinds: slices.Concat(lint.Kinds, audit.FindingKinds),
 			Columns: columns, Colour: wantsColour(out), Source: func(file string) []byte { return r.text[file] },
 		})
 		return r
 	}
+}
+
+func formatWords(formats []finding.Format) (words []string) {
+	for _, f := range formats {
+		words = append(words, f.String())
+	}
+	return words
 }
 
 // formatValue is a format as a flag.
@@ -53,18 +60,35 @@ type formatValue struct {
 
 // Set reads the word of a format.
 func (v *formatValue) Set(s string) error {
-	f, err := finding.ParseFormat(s)
-	if err == nil && !slices.Contains(v.formats, f) {
-		err = fmt.Errorf("%s is no format of this command", f)
+	i := slices.IndexFunc(v.formats, func(f finding.Format) bool { return f.String() == s })
+	if i < 0 {
+		return fmt.Errorf("want %s", strings.Join(formatWords(v.formats), ", "))
 	}
-	if err == nil {
-		v.Format = f
-	}
-	return err
+	v.Format = v.formats[i]
+	return nil
 }
 
 // Type is the word for the value in help texts.
 func (v *formatValue) Type() string { return "format" }
+
+// severityValue is a severity as a flag.
+type severityValue finding.Severity
+
+func (v *severityValue) String() string { return finding.Severity(*v).String() }
+
+// Set reads the word of a severity.
+func (v *severityValue) Set(s string) error {
+	for _, known := range []finding.Severity{finding.Note, finding.Warning, finding.Error} {
+		if known.String() == s {
+			*v = severityValue(known)
+			return nil
+		}
+	}
+	return fmt.Errorf("want note, warning or error")
+}
+
+// Type is the word for the value in help texts.
+func (v *severityValue) Type() string { return "severity" }
 
 // The formats of the policy verbs, and those of audit.
 var (
@@ -86,6 +110,7 @@ func isTerminal(w io.Writer) bool {
 // add writes a finding. An error of the output shows in close.
 func (r *report) add(f *finding.Finding) {
 	r.count++
+	r.failed = r.failed || f.Severity >= r.failOn
 	if r.err == nil {
 		f.Place.EndCol = r.wordEnd(f.Place)
 		r.err = r.Add(f)
@@ -127,7 +152,7 @@ func (r *report) close(summary ...finding.Table) error {
 	if r.err != nil {
 		return fmt.Errorf("writing the report: %w", r.err)
 	}
-	if r.count > 0 {
+	if r.failed {
 		return exit{code: exitFindings}
 	}
 	return nil

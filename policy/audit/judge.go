@@ -150,6 +150,9 @@ func message(r *Record, d *policy.Decision, bad []netip.Addr, class string) stri
 	default:
 		text += ", which must not be published"
 	}
+	if d.Reason == policy.NoHolder {
+		return text + ": nobody holds role " + d.Role + ", whose address would stand for it"
+	}
 	if reason := d.Rule.Reason; reason != "" {
 		return text + ": " + reason
 	}

@@ -60,10 +60,11 @@ func (d *htmlDoc) row(b []byte, f *Finding) []byte {
 	b = append(b, `<td data-label="finding" class="message">`...)
 	b = appendMarkup(b, f.Message)
 	b = append(d.facts(b, f), `</td>`...)
+	b = appendCell(b, "place", f.Place.String())
 	for _, c := range d.options.Columns {
 		b = appendCell(b, c, f.value(c))
 	}
-	return append(appendCell(b, "place", f.Place.String()), "</tr>\n"...)
+	return append(b, "</tr>\n"...)
 }
 
 // idCell writes the id as a link to the text of the kind.
@@ -277,8 +278,7 @@ func (d *htmlDoc) findings(b []byte) []byte {
 		b = append(append(append(b, `<p class="more">`...), moreFindings(n)...), ".</p>\n"...)
 	}
 	b = append(b, "<table id=\"list\" class=\"list\">\n<caption>Every finding, with its facts and its place</caption>\n<thead><tr>"...)
-	b = appendHeads(b, []string{"severity", "id", "finding"}, nil)
-	b = appendHeads(appendHeads(b, d.options.Columns, nil), []string{"place"}, nil)
+	b = appendHeads(appendHeads(b, []string{"severity", "id", "finding", "place"}, nil), d.options.Columns, nil)
 	b = append(append(b, "</tr></thead>\n<tbody>\n"...), d.rows...)
 	return append(b, "</tbody>\n</table>\n</section>\n"...)
 }

@@ -138,8 +138,9 @@ func (a *analysis) lookHidden(first int, h hit) {
 	}
 }
 
-// lookNeeded notes whether the rule behind the one that decides would do the same. For what is about
-// the whole request the place in the order counts too.
+// lookNeeded notes whether the rule behind the one that decides would do the same. The last rule of all
+// does not count: who writes down what it does means it. For what is about the whole request the place
+// in the order counts too.
 func (a *analysis) lookNeeded(first int, h hit) {
 	f := &a.rules[first]
 	if f.needed {
@@ -147,7 +148,7 @@ func (a *analysis) lookNeeded(first int, h hit) {
 	}
 	next := a.after(0, first, h.rules)
 	r, n := a.space.rules[first], a.space.rules[next]
-	if next == first || r.Action != n.Action || r.Alert != n.Alert {
+	if next == a.start[1]-1 || r.Action != n.Action || r.Alert != n.Alert {
 		f.needed = true
 		return
 	}
@@ -440,7 +441,7 @@ func (c *checker) leaks() {
 		if l.guarded {
 			what = "the guarded name " + w.Request.Name()
 		}
-		f := c.add(Published, c.rulePlace(r), fmt.Sprintf("rule %s publishes %s of class %s under %s: add classes: [public], or put a rule that strips before it", r.ID, addr, l.class, what),
+		f := c.add(Published, c.rulePlace(r), fmt.Sprintf("rule %s publishes %s of class %s under %s: strip \"@filtered\" in a rule before it, or name the classes that it is for", r.ID, addr, l.class, what),
 			"rule", r.ID, "name", w.Request.Name(), "address", addr.String(), "class", strings.Join(l.classes, ", "), "channel", channelList(l.channels), "witness", w.String())
 		if !l.guarded {
 			f.Severity = finding.Warning

@@ -91,7 +91,7 @@ func takenBack(f *finding.Finding, ignores []*ignore) bool {
 // covers reports whether a place is in the line of the comment, or begins the block that this line is in:
 // all lines between are indented at least as far.
 func (ig *ignore) covers(p finding.Place) bool {
-	if p.Line < 1 || ig.line < p.Line {
+	if p.Line < 1 || ig.line < p.Line || ig.line > p.Line && p.Col == 1 {
 		return false
 	}
 	for _, line := range ig.lines[p.Line:min(ig.line, len(ig.lines))] {

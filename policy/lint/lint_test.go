@@ -70,7 +70,7 @@ classes: {lab: [172.16.0.0/16, "2001:db8:a::/48"], none: []}
 default: publish
 rules:
   - {id: a, names: [x.example.], classes: [management, replication], action: strip}
-`, []string{"NW104 1", "NW108 2", "NW108 2"}},
+`, []string{"NW104 3", "NW108 2", "NW108 2"}},
 		{"unsigned updates", `
 rules:
   - {id: a, names: [".dyn.example."], classes: ["@unclassified"], channels: [update], action: publish}

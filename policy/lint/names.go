@@ -290,7 +290,7 @@ const (
 
 // dnsWords enters a name for every combination of DNS patterns with wildcards and of what is reserved.
 func (f *nameFinder) dnsWords() {
-	w := words{spare: lowerSpare, maxLen: 253, budget: f.steps, follows: func(last, next byte) bool {
+	w := words{spare: lowerSpare, maxLen: 253, budget: maxWordSteps, follows: func(last, next byte) bool {
 		return next != '.' || last != 0 && last != '.'
 	}, valid: func(word string) bool { return strings.HasSuffix(word, ".") && !longLabel(word) }}
 	for _, p := range f.patterns(policy.PatternDNSGlob) {
@@ -317,7 +317,7 @@ func longLabel(name string) bool {
 
 // netbiosWords does the same for NetBIOS names.
 func (f *nameFinder) netbiosWords() {
-	w := words{spare: upperSpare, maxLen: netbios.BaseLen, budget: f.steps}
+	w := words{spare: upperSpare, maxLen: netbios.BaseLen, budget: maxWordSteps}
 	for _, p := range f.patterns(policy.PatternNBGlob) {
 		w.patterns = append(w.patterns, tokensOf(p.Glob()))
 	}
@@ -356,9 +356,12 @@ func (s *space) findPrincipals() {
 		}
 	}
 	add("")
-	w := words{spare: lowerSpare, maxLen: 200, budget: s.steps}
+	w := words{spare: lowerSpare, maxLen: 200, budget: maxWordSteps}
 	for _, r := range s.rules {
 		for _, p := range r.Principals {
+			if p.Text == policy.Unsigned {
+				continue
+			}
 			w.patterns = append(w.patterns, tokensOf(p.Glob()))
 		}
 	}

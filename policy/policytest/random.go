@@ -84,7 +84,7 @@ var (
 		"10.0.0.0/8", "10.9.0.0/16", "10.9.0.8/29", "192.0.2.0/24", "192.0.2.11/32", "198.51.100.0/24", "0.0.0.0/0",
 		"2001:db8::/32", "2001:db8::11/128", "::/0", "172.16.0.0/12", "@controllers",
 	}
-	principals = []string{"key.", "*.corp.example", "*$@CORP.EXAMPLE", "EX1$@corp.example", "*", "dhcp-?"}
+	principals = []string{"key.", "*.corp.example", "*$@CORP.EXAMPLE", "EX1$@corp.example", "*", "dhcp-?", "@unsigned"}
 	types      = []string{"A", "AAAA", "NB", "PTR", "TXT", "CNAME", "SRV", "TYPE65280"}
 	classes    = []string{"public", "management", "replication", "dmz", "lab", policy.ClassFiltered, policy.ClassUnclassified, policy.ClassHolder, policy.ClassMember}
 	channels   = []string{"wins", "nbns-broadcast", "update", "answer", "transfer", "push"}
