@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"strconv"
@@ -12,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/nameward/nameward/policy/audit"
@@ -240,32 +238,4 @@ func unreadable(broken int, closing error) error {
 		return exit{code: exitFailed}
 	}
 	return closing
-}
-
-// longSource is from how many octets on reading takes long enough for a bar.
-const longSource = 8 << 20
-
-// progress shows a bar on a terminal while a long source is read. The function that it returns ends it.
-func progress(out io.Writer, src *audit.Source) func() {
-	if !isTerminal(out) || src.Size < longSource {
-		return func() {}
-	}
-	bar := progressbar.NewOptions64(src.Size, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(src.Name),
-		progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				_ = bar.Set64(src.Offset())
-			case <-stop:
-				_ = bar.Clear()
-				return
-			}
-		}
-	}()
-	return func() { close(stop); <-stopped }
 }

@@ -24,6 +24,7 @@ type report struct {
 	failOn finding.Severity
 	count  int  // of findings
 	failed bool // one of them is as severe as --fail-on
+	seen   bool // somebody looks on: findings show as they come
 	err    error
 }
 
@@ -36,8 +37,8 @@ func formatFlag(cmd *cobra.Command, formats ...finding.Format) func(title string
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	return func(title string, columns []string) *report {
 		out := cmd.OutOrStdout()
-		r := &report{text: map[string][]byte{}, failOn: finding.Severity(failOn)}
-		r.Writer = finding.NewWriter(out, format.Format, finding.Options{
+		r := &report{text: map[string][]byte{}, failOn: finding.Severity(failOn), seen: isTerminal(out)}
+		r.Writer = finding.NewWriter(behindBar{out}, format.Format, finding.Options{
 			Tool: "nameward", Version: version, Title: title, Kinds: slices.Concat(lint.Kinds, audit.FindingKinds),
 			Columns: columns, Colour: wantsColour(out), Source: func(file string) []byte { return r.text[file] },
 		})
@@ -114,6 +115,9 @@ func (r *report) add(f *finding.Finding) {
 	if r.err == nil {
 		f.Place.EndCol = r.wordEnd(f.Place)
 		r.err = r.Add(f)
+	}
+	if r.seen && r.err == nil {
+		r.err = r.Flush()
 	}
 }
 
