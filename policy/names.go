@@ -5,6 +5,7 @@ import (
 
 	"github.com/nameward/nameward/netbios"
 	"github.com/nameward/nameward/policy/ruleset"
+	"github.com/nameward/nameward/registry"
 )
 
 // nameIndex finds the rules whose names match.
@@ -158,7 +159,7 @@ func (x *nameIndex) findDNS(name string, out ruleset.Set) {
 		out.Or(x.dns[name])
 	}
 	if len(x.below) > 0 {
-		for up := name; ; up = parent(up) {
+		for up := name; ; up = registry.Parent(up) {
 			out.Or(x.below[up])
 			if up == "." || up == "" {
 				break

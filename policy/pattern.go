@@ -227,23 +227,10 @@ func (p Pattern) matchesSuffix(n netbios.Name) bool {
 
 // below reports whether a DNS name is the other one or stands below it.
 func below(name, top string) bool {
-	for ; name != top; name = parent(name) {
+	for ; name != top; name = registry.Parent(name) {
 		if name == "." {
 			return false
 		}
 	}
 	return true
-}
-
-// parent cuts the first label off; the parent of a top-level name is ".".
-func parent(name string) string {
-	for i := 0; i < len(name)-1; i++ {
-		switch name[i] {
-		case '\\': // an escaped octet or dot, RFC 4343, Section 2.1
-			i++
-		case '.':
-			return name[i+1:]
-		}
-	}
-	return "."
 }

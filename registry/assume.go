@@ -31,6 +31,8 @@ func Assume(w *World, held map[string][]string) (*Snapshot, error) {
 		}
 		if len(nodes) > 0 {
 			saved.Overrides[r.Name] = Override{Nodes: nodes, Since: now, Reason: "assumed"}
+		} else if r.Source.Initial != "" { // that somebody decided something keeps the initial holder away
+			saved.Records[r.Name] = Record{Epoch: 1, Since: now, Origin: "assumed"}
 		}
 	}
 	reg, err := Open(w, &Memory{Saved: saved}, zerolog.Nop())

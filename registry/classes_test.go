@@ -76,3 +76,18 @@ func TestAssume(t *testing.T) {
 		}
 	}
 }
+
+// TestAssumeNobody: that nobody holds a role is not the beginning, when its initial holder would.
+func TestAssumeNobody(t *testing.T) {
+	nodes := testNodes()
+	w := &World{Nodes: nodes, Roles: []*Role{
+		{Name: "one", DNS: []string{"one.example."}, Nodes: nodes, Source: Source{Kind: SourceOperator, Initial: "ex1"}},
+	}}
+	s, err := Assume(w, map[string][]string{"one": {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := s.Role("one"); len(r.Served) > 0 {
+		t.Errorf("one is served by %v, want nobody", r.ServedNames())
+	}
+}

@@ -134,7 +134,7 @@ func (ix *index) addZones(w *World) {
 		}
 	}
 	for _, z := range w.Zones {
-		ix.addAbove(z.Name, ix.zoneOf(parent(z.Name)))
+		ix.addAbove(z.Name, ix.zoneOf(Parent(z.Name)))
 		e, ok := ix.names[z.Name]
 		if !ok {
 			e = Entry{Kind: KindApex}
@@ -170,7 +170,7 @@ func (ix *index) addAbove(name string, z *Zone) {
 	if z == nil {
 		return
 	}
-	for up := parent(name); len(up) > len(z.Name); up = parent(up) {
+	for up := Parent(name); len(up) > len(z.Name); up = Parent(up) {
 		if e, ok := ix.names[up]; ok {
 			e.Below = true
 			ix.names[up] = e
@@ -202,12 +202,12 @@ func (ix *index) zoneOf(name string) *Zone {
 		if name == "." || name == "" {
 			return nil
 		}
-		name = parent(name)
+		name = Parent(name)
 	}
 }
 
-// parent cuts the first label; the parent of a top-level name is ".".
-func parent(name string) string {
+// Parent cuts the first label off a name; the parent of a top-level name is ".".
+func Parent(name string) string {
 	for i := 0; i < len(name)-1; i++ {
 		switch name[i] {
 		case '\\': // an escaped octet or dot, RFC 4343, Section 2.1
