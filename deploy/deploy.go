@@ -21,5 +21,14 @@ var Policies embed.FS
 //go:embed nameward.schema.json
 var Schema []byte
 
+// PolicySchema and PolicyTestSchema are the JSON Schemas (draft 2020-12) of policy.yaml and of *_test.yaml
+// files. What they have in common stands in both, so that each can be used alone.
+//
+//go:embed policy/policy.schema.json
+var PolicySchema []byte
+
+//go:embed policy/policy_test.schema.json
+var PolicyTestSchema []byte
+
 // Demo is the path in Files of the configuration that `nameward demo` starts.
 const Demo = "demo/nameward.yaml"

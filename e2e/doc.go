@@ -1,4 +1,4 @@
-// Package e2e starts the real binary and real peers (dig, BIND, Samba's tools, nbtscan, nmap, dnsperf) in
+// Package e2e starts the real binary and real peers (dig, BIND, tcpdump, Samba's tools, nbtscan, nmap, dnsperf) in
 // network namespaces of its own and looks at what they see of each other.
 //
 // A [Lab] is a switch without an uplink; each [Host] is a namespace with one interface at that switch.

@@ -105,6 +105,11 @@ func (p *Policy) Decide(s *registry.Snapshot, r *Request) Decision {
 	return d
 }
 
+// NameRules adds to out the rules whose names a request's name matches; rule i of Rules is member i.
+func (p *Policy) NameRules(s *registry.Snapshot, r *Request, out ruleset.Set) {
+	p.index.names.find(r, subjectOf(s, r), out)
+}
+
 // scratch is room for a set of up to 1,024 rules without allocating.
 type scratch [16]uint64
 

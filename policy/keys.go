@@ -6,21 +6,34 @@ import (
 )
 
 // Keys lists every key of a policy file as a path: "rules[].id". [] is an element of a list, * a key that
-// people choose. Tests compare it with the reference.
+// people choose. Tests compare it with the reference and with the schema.
 func Keys() []string {
-	var all []string
-	add := func(prefix string, keys ...string) {
-		for _, k := range keys {
-			all = append(all, strings.TrimPrefix(prefix+"."+k, "."))
-		}
+	all := keysOf("", fileShape.Keys()...)
+	all = append(all, keysOf("classes", "*")...)
+	all = append(all, keysOf("rules[]", ruleShape.Keys()...)...)
+	return slices.Sorted(slices.Values(append(all, caseKeys()...)))
+}
+
+// TestKeys lists every key of a file of tests, in the manner of [Keys].
+func TestKeys() []string {
+	all := keysOf("", testFileShape.Keys()...)
+	all = append(all, keysOf("given", "*")...)
+	return slices.Sorted(slices.Values(append(all, caseKeys()...)))
+}
+
+func caseKeys() []string {
+	return slices.Concat(
+		keysOf("tests[]", caseShape.Keys()...),
+		keysOf("tests[].given", "*"),
+		keysOf("tests[].request", requestShape.Keys()...),
+		keysOf("tests[].want", wantShape.Keys()...),
+	)
+}
+
+func keysOf(parent string, keys ...string) []string {
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = strings.TrimPrefix(parent+"."+k, ".")
 	}
-	add("", fileShape.Keys()...)
-	add("classes", "*")
-	add("rules[]", ruleShape.Keys()...)
-	add("tests[]", caseShape.Keys()...)
-	add("tests[].given", "*")
-	add("tests[].request", requestShape.Keys()...)
-	add("tests[].want", wantShape.Keys()...)
-	slices.Sort(all)
-	return all
+	return out
 }

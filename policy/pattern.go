@@ -84,7 +84,7 @@ func parseDNS(s string) (Pattern, error) {
 	}
 	if below, ok := strings.CutPrefix(name, "."); ok {
 		p.Kind, name = PatternBelow, below
-		if name == "" {
+		if s == "." {
 			name = "." // all of DNS
 		}
 	}
@@ -104,7 +104,7 @@ func checkDNS(written, name string) error {
 	}
 	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
 		switch {
-		case label == "" && name != ".":
+		case label == "" && written != ".":
 			return fmt.Errorf("DNS name %q has an empty label, write labels with one dot between them", written)
 		case len(label) > 63:
 			return fmt.Errorf("label %q of a DNS name has %d octets, 63 is the most: shorten it", label, len(label))

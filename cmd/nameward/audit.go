@@ -125,6 +125,7 @@ func (a *auditor) follow(cmd *cobra.Command, iface string, limit time.Duration) 
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "nameward: following %s; Ctrl-C ends it\n", iface)
 	fatal := false
 	for rec, err := range audit.Follow(ctx, iface) {
 		if p := problemOf(err); p != nil {

@@ -20,7 +20,7 @@ func newPolicy() *cobra.Command {
 			"read policy files; the built-in rules are the policy \"builtin\". Exit codes: 0 clean, 1 findings, 2 could not be read.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPolicyCheck(), newPolicyTest(), newPolicyExplain(), newPolicyReach(), newPolicyDiff(), newPolicyPlan(), newPolicyPage())
+	cmd.AddCommand(newPolicyCheck(), newPolicyTest(), newPolicyExplain(), newPolicyReach(), newPolicyDiff(), newPolicyPlan(), newPolicyPage(), newPolicySchema())
 	return cmd
 }
 

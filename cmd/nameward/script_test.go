@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,10 +31,13 @@ func TestScripts(t *testing.T) {
 			env.Setenv("DNS", freePort(t))
 			env.Setenv("NBNS", freePort(t))
 			env.Setenv("NAMEWARD_SOCKET", filepath.Join(env.WorkDir, "run", "c.sock"))
-			return nil
+			captures, err := filepath.Abs("../../netbios/testdata")
+			env.Setenv("CAPTURES", captures)
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":  await,
+			"exits":  exits,
 			"expand": expand,
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
@@ -81,6 +87,23 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("waited for %q, saw: %s", args, last)
+}
+
+// exits runs a program that has to end with an exit code: exits CODE PROGRAM [ARGUMENT...].
+func exits(ts *testscript.TestScript, not bool, args []string) {
+	if not || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM [ARGUMENT...]")
+	}
+	code := 0
+	var failed *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &failed) {
+		code = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got := strconv.Itoa(code); got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
 }
 
 // expand writes the environment's values into files.

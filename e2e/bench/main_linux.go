@@ -28,6 +28,7 @@ var measurements = []measurement{
 	{"dns", measureDNS, 15 * time.Minute},
 	{"nbns", measureNBNS, 5 * time.Minute},
 	{"start", measureStart, 5 * time.Minute},
+	{"policy", measurePolicy, 5 * time.Minute},
 }
 
 // effort is how much is measured.
@@ -38,11 +39,16 @@ type effort struct {
 	load     time.Duration // of one run of a load generator
 	starts   int
 	steady   time.Duration // load before the resident memory is read
+	decide   time.Duration // of one run of decisions
+	audited  int           // registrations in a dump
+	audits   int           // for each kind of dump
 }
 
 var (
-	fullEffort  = effort{rounds: 7, switches: 2100, writes: 500, load: 5 * time.Second, starts: 5, steady: 10 * time.Second}
-	quickEffort = effort{rounds: 2, switches: 200, writes: 50, load: time.Second, starts: 2, steady: 10 * time.Second}
+	fullEffort = effort{rounds: 7, switches: 2100, writes: 500, load: 5 * time.Second, starts: 5, steady: 10 * time.Second,
+		decide: 2 * time.Second, audited: 1_000_000, audits: 3}
+	quickEffort = effort{rounds: 2, switches: 200, writes: 50, load: time.Second, starts: 2, steady: 10 * time.Second,
+		decide: 100 * time.Millisecond, audited: 100_000, audits: 1}
 )
 
 // bench is what the measurements share.

@@ -125,7 +125,7 @@ func (t *transfer) fail(ctx context.Context, err error) {
 	case ctx.Err() != nil:
 		t.x.fatal("the transfer was stopped after %d records: %w", t.taken, ctx.Err())
 	case errors.Is(err, dns.ErrAuth):
-		t.x.fatal("the server does not take the TSIG key: compare its name, algorithm and secret with those of the server, and the clocks")
+		t.x.fatal("the server does not take the TSIG key, or has not the zone %s (NOTAUTH): compare the key's name, algorithm and secret with those of the server, and the clocks", t.from.zone)
 	case errors.Is(err, dns.ErrNoSig):
 		t.x.fatal("the server's answer is not signed although the request was, so it cannot be trusted: the server may not know the key")
 	case errors.Is(err, dns.ErrSig), errors.Is(err, dns.ErrTime), errors.Is(err, dns.ErrKeyAlg):

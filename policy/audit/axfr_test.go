@@ -112,7 +112,7 @@ func TestTransfer(t *testing.T) {
 		{"answer without a signature", nil, unsigned(sendZone(t, first, second)), key,
 			noSignature},
 		{"key rejected", nil, rejectKey, key,
-			"\nFATAL URL: the server does not take the TSIG key: compare its name, algorithm and secret with those of the server, and the clocks\n"},
+			"\nFATAL URL: the server does not take the TSIG key, or has not the zone corp.example. (NOTAUTH): compare the key's name, algorithm and secret with those of the server, and the clocks\n"},
 		{"secret that is no base64", nil, answer(0, false), TSIG{Name: "a", Secret: "!"}, "\nFATAL URL: the TSIG key: the secret is not base64\n"},
 		{"algorithm that is none", nil, answer(0, false), TSIG{"a", "rot13", testSecret}, "\nFATAL URL: the TSIG key: algorithm \"rot13\" is none, known are hmac-sha1, -sha224, -sha256, -sha384 and -sha512\n"},
 		{"cut off", nil, sendZone(t, first), TSIG{}, `

@@ -29,8 +29,12 @@ func mendText(r *Record, kind Kind, bad []netip.Addr) (text string, named bool) 
 	case KindNetshDatabase, KindNetshDump:
 		return mendNetsh(r), true
 	case KindWinsDat:
-		return fmt.Sprintf("stop nmbd, take line %d out of %s and start it again; or mend the client that registers the name, or it comes back",
-			r.Place.Line, r.Place.File), false
+		what := fmt.Sprintf("line %d out", r.Place.Line)
+		if len(bad) < len(r.Addrs) { // the others are right
+			what = fmt.Sprintf("%s out of line %d", joined(bad), r.Place.Line)
+		}
+		return fmt.Sprintf("stop nmbd, take %s of %s and start it again; or mend the client that registers the name, or it comes back",
+			what, r.Place.File), false
 	case KindZone, KindAXFR:
 		return "nsupdate: " + eachAddr(r, bad, "update delete %[1]s %[2]s%[3]s", "; ") + "; send", true
 	case KindDnscmd:

@@ -322,8 +322,8 @@ func (c *checker) reachable(r *policy.Rule, f *ruleFacts) {
 	case !f.met:
 		c.add(Unreachable, c.rulePlace(r), fmt.Sprintf("rule %s never decides: no request meets all of its conditions", r.ID), "rule", r.ID)
 	case !f.decides:
-		hidden := c.add(Unreachable, c.rulePlace(r), fmt.Sprintf("rule %s never decides: %s before it take all that it is for: move it up, or take it out",
-			r.ID, c.ruleNames(f.hiddenBy)), "rule", r.ID)
+		hidden := c.add(Unreachable, c.rulePlace(r), fmt.Sprintf("rule %s never decides: %s before it: move it up, or take it out",
+			r.ID, c.takenBy(f.hiddenBy)), "rule", r.ID)
 		for i := f.hiddenBy.Next(0); i >= 0; i = f.hiddenBy.Next(i + 1) {
 			by := c.analysis.space.rules[i]
 			hidden.Related = append(hidden.Related, finding.Related{Place: c.rulePlace(by), Message: "rule " + by.ID + ": " + by.Action.String()})
@@ -340,18 +340,19 @@ func owned(r *policy.Rule) string {
 	return " (owner " + r.Owner + ")"
 }
 
-func (c *checker) ruleNames(s ruleset.Set) string {
+// takenBy says which rules take all that another one is for.
+func (c *checker) takenBy(s ruleset.Set) string {
 	var names []string
 	for i := s.Next(0); i >= 0; i = s.Next(i + 1) {
 		names = append(names, c.analysis.space.rules[i].ID)
 	}
 	switch len(names) {
 	case 1:
-		return "rule " + names[0]
+		return "all that it is for is taken by rule " + names[0]
 	case 2, 3, 4:
-		return "rules " + strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+		return "all that it is for is taken by rules " + strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 	}
-	return fmt.Sprintf("rules %s, %s and %d others", names[0], names[1], len(names)-2)
+	return fmt.Sprintf("all that it is for is taken by rules %s, %s and %d others", names[0], names[1], len(names)-2)
 }
 
 func (c *checker) unsigned(r *policy.Rule, f *ruleFacts) {

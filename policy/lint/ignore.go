@@ -36,7 +36,7 @@ func ignoresIn(file string, data []byte) []*ignore {
 			continue
 		}
 		ig := &ignore{
-			id: strings.ToUpper(string(line[m[2]:m[3]])), reason: strings.TrimSpace(string(line[m[4]:m[5]])),
+			id: string(line[m[2]:m[3]]), reason: strings.TrimSpace(string(line[m[4]:m[5]])),
 			place: finding.Place{File: file, Line: i + 1, Col: len([]rune(string(line[:m[0]]))) + 1}, line: i + 1, lines: lines,
 		}
 		if len(bytes.TrimSpace(line[:m[0]])) == 0 {
@@ -80,7 +80,7 @@ func Ignore(found []finding.Finding, files []string, text func(file string) []by
 
 func takenBack(f *finding.Finding, ignores []*ignore) bool {
 	for _, ig := range ignores {
-		if ig.id == f.Kind.ID && ig.place.File == f.Place.File && ig.covers(f.Place) {
+		if strings.EqualFold(ig.id, f.Kind.ID) && ig.place.File == f.Place.File && ig.covers(f.Place) {
 			ig.used = true
 			return ig.reason != ""
 		}

@@ -172,16 +172,30 @@ type nameFinder struct {
 
 // add enters a name if no other meets the same rules.
 func (f *nameFinder) add(dns string, nb netbios.Name, sub *subject) {
-	r := policy.Request{DNS: dns, NetBIOS: nb}
-	rules := f.where(func(rule *policy.Rule) bool {
-		return len(rule.Names) == 0 ||
-			slices.ContainsFunc(rule.Names, func(p policy.Pattern) bool { return p.Matches(f.snap, &r) })
-	})
+	if f.steps -= nameSteps; f.steps < 0 {
+		f.unfinished = true
+		return
+	}
+	rules := f.nameRules(&policy.Request{DNS: dns, NetBIOS: nb})
 	key := string([]byte{boolByte(nb.IsValid())}) + rules.Key() + sub.key()
 	if !f.seen[key] {
 		f.seen[key] = true
 		f.names = append(f.names, &nameAtom{dns: dns, netbios: nb, subject: sub, rules: rules})
 	}
+}
+
+// nameSteps is what a name counts for: the least that a walk takes for it.
+const nameSteps = 30
+
+// nameRules are the rules of all policies that a name meets.
+func (s *space) nameRules(r *policy.Request) ruleset.Set {
+	out := make(ruleset.Set, s.words)
+	for k, p := range s.policies {
+		own := make(ruleset.Set, ruleset.Words(len(p.Rules)))
+		p.NameRules(s.snap, r, own)
+		out.OrShifted(own, s.start[k])
+	}
+	return out
 }
 
 func (f *nameFinder) guarded() {

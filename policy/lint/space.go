@@ -47,7 +47,7 @@ type space struct {
 // limits bound the work for policies that are too tangled to be followed to the end.
 const (
 	maxSteps     = 30_000_000 // requests looked at
-	maxWordSteps = 10_000_000 // places in patterns, for each kind of words
+	maxWordSteps = 60_000_000 // see words.budget; for each kind of words
 )
 
 // typeAtom is a record type with the addresses that it can carry.

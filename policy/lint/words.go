@@ -3,20 +3,28 @@ package lint
 import (
 	"slices"
 	"strings"
+
+	"github.com/nameward/nameward/policy/ruleset"
 )
 
 // words finds, for a set of patterns, every combination of them that some word matches together, with a
-// shortest word for each. It follows all patterns at once from octet to octet (the subset construction),
-// so that what it does not find does not exist.
+// few of the shortest words for each. It follows all patterns at once from octet to octet (the subset
+// construction, with the states of all patterns in one vector of bits), so that what it does not find
+// does not exist.
 type words struct {
 	patterns []tokens
-	valid    func(word string) bool // a finished word; nil: any but the empty one
+	valid    func(word string) bool // of a finished word; nil: any but the empty one
 	follows  func(last, next byte) bool
 	maxLen   int
 	spare    string // octets that may stand for "any other"
-	budget   int    // steps that may be taken
+	budget   int    // steps from octet to octet that may be taken, times the words of the vector
 
 	alphabet []byte
+	first    []int // the bit of each pattern's beginning
+	literal  [256]ruleset.Set
+	one      ruleset.Set
+	run      ruleset.Set
+	end      ruleset.Set // the bits behind the last token of a pattern
 }
 
 // token is a piece of a pattern: an octet, or a wildcard.
@@ -32,10 +40,11 @@ type tokens []token
 func tokensOf(pattern string) tokens {
 	var out tokens
 	for i := range len(pattern) {
-		switch c := pattern[i]; c {
-		case '*':
+		switch c := pattern[i]; {
+		case c == '*' && i > 0 && pattern[i-1] == '*':
+		case c == '*':
 			out = append(out, token{run: true})
-		case '?':
+		case c == '?':
 			out = append(out, token{one: true})
 		default:
 			out = append(out, token{octet: c})
@@ -53,35 +62,36 @@ func exactly(text string) tokens {
 	return out
 }
 
-// spot is a place in a pattern: how many of its tokens are behind it.
-type spot struct{ pattern, at int32 }
-
 // found is a combination of patterns with words that match just these.
 type found struct {
 	patterns []int
 	words    []string
 }
 
-// manyWords is how many words of a combination are kept, because some are other names' already.
-const manyWords = 8
+const (
+	manyWords  = 8 // are kept of a combination, because some are other names' already
+	wordsState = 2 // are followed from a state, for the same reason
+
+	maxStored = 24 << 20 // words of the vectors that are kept: 192 MiB
+)
 
 // find returns the combinations in the order of their shortest words. It reports false when the budget
 // was not enough: then there may be more.
 func (w *words) find() ([]found, bool) {
-	w.letters()
+	w.prepare()
 	type state struct {
-		spots []spot
-		word  string
+		at   ruleset.Set
+		word string
 	}
-	start := w.closed(w.starts())
-	seen := map[string]int{w.key(start, 0): 1}
-	queue := []state{{start, ""}}
+	queue := []state{{w.start(), ""}}
+	seen := [2]ruleset.Tally{{}, {}} // behind a dot, which limits what follows, and behind others
 	var out []found
 	index := map[string]int{}
+	next, stored := make(ruleset.Set, len(w.one)), 0
 	for len(queue) > 0 {
 		s := queue[0]
 		queue = queue[1:]
-		w.accept(s.spots, s.word, index, &out)
+		w.accept(s.at, s.word, index, &out)
 		if len(s.word) == w.maxLen {
 			continue
 		}
@@ -89,34 +99,60 @@ func (w *words) find() ([]found, bool) {
 			if !w.mayFollow(s.word, c) {
 				continue
 			}
-			if w.budget -= len(s.spots) + 1; w.budget < 0 {
+			if w.budget -= len(next); w.budget < 0 {
 				return out, false
 			}
-			next := w.step(s.spots, c)
-			if key := w.key(next, c); seen[key] < 2 { // two words each: one may be taken
-				seen[key]++
-				queue = append(queue, state{next, s.word + string(c)})
+			w.step(s.at, c, next)
+			if tally := seen[boolByte(c == '.')]; tally.Seen(next) < wordsState {
+				if stored += len(next); stored > maxStored {
+					return out, false
+				}
+				own := slices.Clone(next)
+				tally.Count(own)
+				queue = append(queue, state{own, s.word + string(c)})
 			}
 		}
 	}
 	return out, true
 }
 
-// letters are the octets of the patterns, and a few that stand for all others.
-func (w *words) letters() {
-	has := [256]bool{}
+// prepare lays the patterns out in one vector: each has a bit for every number of its tokens that may be
+// behind it.
+func (w *words) prepare() {
+	bits := 0
 	for _, p := range w.patterns {
-		for _, t := range p {
-			if !t.run && !t.one && !has[t.octet] {
-				has[t.octet] = true
-				w.alphabet = append(w.alphabet, t.octet)
+		w.first = append(w.first, bits)
+		bits += len(p) + 1
+	}
+	n := ruleset.Words(bits)
+	w.one, w.run, w.end = make(ruleset.Set, n), make(ruleset.Set, n), make(ruleset.Set, n)
+	for i, p := range w.patterns {
+		w.end.Add(w.first[i] + len(p))
+		for j, t := range p {
+			switch at := w.first[i] + j; {
+			case t.run:
+				w.run.Add(at)
+			case t.one:
+				w.one.Add(at)
+			default:
+				w.literal[t.octet] = ruleset.Grown(w.literal[t.octet], n)
+				w.literal[t.octet].Add(at)
 			}
 		}
 	}
-	slices.Sort(w.alphabet)
+	for c, set := range w.literal {
+		if set != nil {
+			w.alphabet = append(w.alphabet, byte(c))
+		}
+	}
+	w.addSpare()
+}
+
+// addSpare puts two octets that no pattern names before the alphabet.
+func (w *words) addSpare() {
 	others := 0
 	for i := range len(w.spare) {
-		if c := w.spare[i]; !has[c] && others < 2 {
+		if c := w.spare[i]; w.literal[c] == nil && others < 2 {
 			w.alphabet = slices.Insert(w.alphabet, 0, c)
 			others++
 		}
@@ -131,73 +167,60 @@ func (w *words) mayFollow(word string, c byte) bool {
 	return w.follows == nil || w.follows(last, c)
 }
 
-func (w *words) starts() []spot {
-	out := make([]spot, len(w.patterns))
-	for i := range w.patterns {
-		out[i] = spot{int32(i), 0}
+func (w *words) start() ruleset.Set {
+	s := make(ruleset.Set, len(w.one))
+	for _, at := range w.first {
+		s.Add(at)
 	}
-	return out
+	w.close(s)
+	return s
 }
 
-// closed adds the places behind runs, which may be empty, and sorts.
-func (w *words) closed(spots []spot) []spot {
-	for i := 0; i < len(spots); i++ {
-		s := spots[i]
-		if p := w.patterns[s.pattern]; int(s.at) < len(p) && p[s.at].run {
-			spots = append(spots, spot{s.pattern, s.at + 1})
-		}
+// close adds the places behind runs, which may be empty. No run stands behind another.
+func (w *words) close(s ruleset.Set) {
+	carry := uint64(0)
+	for i := range s {
+		runs := s[i] & w.run[i]
+		s[i] |= runs<<1 | carry
+		carry = runs >> 63
 	}
-	slices.SortFunc(spots, func(a, b spot) int {
-		if a.pattern != b.pattern {
-			return int(a.pattern - b.pattern)
-		}
-		return int(a.at - b.at)
-	})
-	return slices.Compact(spots)
 }
 
-func (w *words) step(spots []spot, c byte) []spot {
-	var out []spot
-	for _, s := range spots {
-		p := w.patterns[s.pattern]
-		if int(s.at) == len(p) {
-			continue
+// step sets next to the places behind an octet.
+func (w *words) step(s ruleset.Set, c byte, next ruleset.Set) {
+	literal, carry := w.literal[c], uint64(0)
+	for i := range s {
+		moved := s[i] & literal.Word(i)
+		if c != '.' {
+			moved |= s[i] & w.one[i]
 		}
-		switch t := p[s.at]; {
-		case t.run:
-			out = append(out, s)
-		case t.one && c != '.', !t.one && t.octet == c:
-			out = append(out, spot{s.pattern, s.at + 1})
-		}
+		next[i] = moved<<1 | carry | s[i]&w.run[i]
+		carry = moved >> 63
 	}
-	return w.closed(out)
+	w.close(next)
 }
 
-// key tells states apart. The last octet counts where it limits the next one.
-func (w *words) key(spots []spot, last byte) string {
-	var b strings.Builder
-	b.Grow(len(spots)*4 + 1)
-	if last == '.' {
-		b.WriteByte('.')
+// ended is the first bit from one on that stands for the end of a pattern, or -1.
+func (w *words) ended(s ruleset.Set, from int) int {
+	for at := s.Next(from); at >= 0; at = s.Next(at + 1) {
+		if w.end.Has(at) {
+			return at
+		}
 	}
-	for _, s := range spots {
-		b.Write([]byte{byte(s.pattern), byte(s.pattern >> 8), byte(s.at), byte(s.at >> 8)})
-	}
-	return b.String()
+	return -1
 }
 
 // accept notes the combination of patterns that a word matches.
-func (w *words) accept(spots []spot, word string, index map[string]int, out *[]found) {
+func (w *words) accept(s ruleset.Set, word string, index map[string]int, out *[]found) {
 	if word == "" || w.valid != nil && !w.valid(word) {
 		return
 	}
 	var all []int
 	var key strings.Builder
-	for _, s := range spots {
-		if int(s.at) == len(w.patterns[s.pattern]) {
-			all = append(all, int(s.pattern))
-			key.Write([]byte{byte(s.pattern), byte(s.pattern >> 8)})
-		}
+	for at := w.ended(s, 0); at >= 0; at = w.ended(s, at+1) {
+		i, _ := slices.BinarySearch(w.first, at)
+		all = append(all, i-1)
+		key.Write([]byte{byte(i), byte(i >> 8)})
 	}
 	i, ok := index[key.String()]
 	if !ok {

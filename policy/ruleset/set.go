@@ -38,6 +38,13 @@ func (s Set) And(o Set) {
 	}
 }
 
+// OrShifted adds the members of o, each by so many higher.
+func (s Set) OrShifted(o Set, by int) {
+	for i := o.Next(0); i >= 0; i = o.Next(i + 1) {
+		s.Add(i + by)
+	}
+}
+
 // Word is a word of the set.
 func (s Set) Word(i int) uint64 {
 	if s == nil {
@@ -81,6 +88,15 @@ func (in Interner) Intern(s Set) Set {
 	in[strings.Clone(key)] = own
 	return own
 }
+
+// Tally counts how often a set was seen.
+type Tally map[string]int
+
+// Seen is how often a set equal to s was counted.
+func (t Tally) Seen(s Set) int { return t[s.view()] }
+
+// Count counts s once more. Nobody may change s afterwards.
+func (t Tally) Count(s Set) { t[s.view()]++ }
 
 // Key tells sets of one length apart.
 func (s Set) Key() string { return strings.Clone(s.view()) }
