@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -94,7 +93,12 @@ func (e *example) run(t *testing.T, id string) string {
 	isFile := func(arg string) bool {
 		return !strings.HasPrefix(arg, "-") && strings.Contains(arg, ".") && arg != pagesConfig
 	}
-	names := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !isFile(arg) })
+	var names []string
+	for i, arg := range args {
+		if isFile(arg) && args[i-1] != "--name" && args[i-1] != "--prefix" {
+			names = append(names, arg)
+		}
+	}
 	if len(names) != len(e.files) {
 		t.Fatalf("%s names %d files %v, and there are %d blocks before it", e.command, len(names), names, len(e.files))
 	}
@@ -131,6 +135,9 @@ func findingsOf(id, output string) string {
 	var kept strings.Builder
 	keep, left := false, false
 	for line := range strings.Lines(output) {
+		if line == "\n" {
+			break // the summary follows
+		}
 		if !strings.HasPrefix(line, " ") {
 			keep = strings.HasSuffix(line, "["+id+"]\n")
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,52 +25,70 @@ func newPolicyCheck() *cobra.Command {
 	begin, world, now := formatFlag(cmd, policyFormats...), worldFlag(cmd), nowFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		r := begin("policy check", lint.Columns)
-		return r.each(cmd, files, func(file string) error { return checkPolicy(r, file, world, now.time()) })
+		table := finding.Table{Title: "policies", Columns: []string{"policy", "rules", "tests", "findings"}}
+		return r.each(files, func(file string) error {
+			before := r.count
+			p, err := checkPolicy(r, file, world, now.time())
+			if err == nil {
+				table.Rows = append(table.Rows, []string{file, strconv.Itoa(p.Own), strconv.Itoa(len(p.Cases)), strconv.Itoa(r.count - before)})
+			}
+			return err
+		}, &table)
 	}
 	return cmd
 }
 
-// checkPolicy reports what is wrong with one file. An error means that it could not be looked at.
-func checkPolicy(r *report, file string, world func(*policy.Policy) (*registry.World, error), now time.Time) error {
+// checkPolicy reports what is wrong with one file. The policy has no rules when they cannot be read. An
+// error means that it could not be looked at.
+func checkPolicy(r *report, file string, world func(*policy.Policy) (*registry.World, error), now time.Time) (*policy.Policy, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("reading the policy: %w", err)
+		return nil, fmt.Errorf("reading the policy: %w", err)
 	}
 	r.text[file] = data
-	found, err := lookAt(r, file, data, world, now)
+	var found []finding.Finding
+	p, err := policy.Parse(file, data)
 	if err != nil {
-		return err
+		p = &policy.Policy{}
+		found, err = problemFindings(err)
+	} else {
+		p, found, err = lookAt(r, p, world, now)
+	}
+	if err != nil {
+		return nil, err
 	}
 	for i := range found {
 		r.add(&found[i])
 	}
 	if len(found) == 0 {
-		return r.Pass(file, "policy check")
+		err = r.Pass(file, "policy check")
 	}
-	return nil
+	return p, err
 }
 
-func lookAt(r *report, file string, data []byte, world func(*policy.Policy) (*registry.World, error), now time.Time) ([]finding.Finding, error) {
-	p, err := policy.Parse(file, data)
-	if err != nil {
-		return problemFindings(err)
-	}
+// lookAt returns the policy with all of its tests, and what is wrong with it.
+func lookAt(r *report, p *policy.Policy, world func(*policy.Policy) (*registry.World, error), now time.Time) (*policy.Policy, []finding.Finding, error) {
+	file := p.File
 	w, err := world(p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r.know(policy.TestFileOf(file))
-	if p, err = withTests(p); err != nil {
-		return problemFindings(err)
+	if all, err := withTests(p); err == nil {
+		p = all
+	} else {
+		found, err := problemFindings(err)
+		return p, found, err
 	}
 	if err := p.CheckWorld(w); err != nil {
-		return problemFindings(err, lint.UnknownReference)
+		found, err := problemFindings(err, lint.UnknownReference)
+		return p, found, err
 	}
 	found, err := lint.Check(lint.Subject{Policy: p, World: w, Now: now, Covered: coverage(p, w, now)})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return lint.Ignore(found, []string{file}, func(file string) []byte { return r.text[file] }), nil
+	return p, lint.Ignore(found, []string{file}, func(file string) []byte { return r.text[file] }), nil
 }
 
 // coverage runs the tests to see which rules they have. Whether they pass is the business of policy

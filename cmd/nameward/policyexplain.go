@@ -144,6 +144,9 @@ func printExplained(out io.Writer, r *policy.Request, held map[string][]string, 
 	if d.Rule.Reason != "" {
 		fmt.Fprintf(tw, "because\t%s\n", d.Rule.Reason)
 	}
+	if d.Alert {
+		fmt.Fprintf(tw, "alert\tyes\n")
+	}
 	if d.Shadow != nil {
 		fmt.Fprintf(tw, "shadow\trule %s would %s\n", d.Shadow.ID, d.Shadow.Action)
 	}

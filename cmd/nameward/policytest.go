@@ -36,7 +36,7 @@ func newPolicyTest() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		r := begin("policy test", lint.Columns)
 		table := finding.Table{Title: "tests", Columns: []string{"policy", "tests", "passed", "failed", "rules covered", "not covered"}}
-		return r.each(cmd, files, func(file string) error {
+		return r.each(files, func(file string) error {
 			row, err := testPolicy(r, file, world, now.time())
 			if err == nil {
 				table.Rows = append(table.Rows, row)

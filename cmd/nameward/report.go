@@ -163,12 +163,12 @@ func (r *report) close(summary ...finding.Table) error {
 }
 
 // each looks at files one after the other, also behind one that cannot be read, and closes the report.
-func (r *report) each(cmd *cobra.Command, files []string, look func(file string) error, summary ...*finding.Table) error {
+func (r *report) each(files []string, look func(file string) error, summary ...*finding.Table) error {
 	failed := false
 	for _, file := range files {
 		if err := look(file); err != nil {
 			failed = true
-			fmt.Fprintf(cmd.ErrOrStderr(), "nameward: %v\n", err)
+			r.unread(file, err)
 		}
 	}
 	var tables []finding.Table
@@ -181,6 +181,22 @@ func (r *report) each(cmd *cobra.Command, files []string, look func(file string)
 		return err
 	}
 	return exit{code: exitFailed}
+}
+
+// unread reports a file that could not be looked at: programs that read the report see it too.
+func (r *report) unread(file string, err error) {
+	found, other := problemFindings(err)
+	if other != nil {
+		found = []finding.Finding{{
+			Kind: lint.Unreadable, Severity: lint.Unreadable.Severity, Message: other.Error(), Place: finding.Place{File: file},
+		}}
+	}
+	for i := range found {
+		if f := found[i].Place.File; r.text[f] == nil {
+			r.know(f)
+		}
+		r.add(&found[i])
+	}
 }
 
 // nowFlag adds --now, which makes what depends on the time repeatable.

@@ -135,10 +135,7 @@ func (j *Judge) count(name, class string, verdict policy.Action) {
 func message(r *Record, d *policy.Decision, bad []netip.Addr, class string) string {
 	text := r.Name()
 	if len(bad) > 0 {
-		text += " has " + joined(bad)
-		if class != "" {
-			text += " of class " + class
-		}
+		text += " has " + withClasses(d, bad, class)
 	}
 	switch d.Verdict {
 	case policy.Rewrite:
@@ -157,6 +154,29 @@ func message(r *Record, d *policy.Decision, bad []netip.Addr, class string) stri
 		return text + ": " + reason
 	}
 	return text + ": rule " + d.Rule.ID + " says " + d.Rule.Action.String()
+}
+
+// withClasses names the addresses that are not kept: "10.9.0.11 of class management", and each with its
+// own class when they differ.
+func withClasses(d *policy.Decision, bad []netip.Addr, class string) string {
+	differ := slices.ContainsFunc(d.Fates(), func(f policy.Fate) bool { return !f.Kept && f.Class != class })
+	switch {
+	case class == "":
+		return joined(bad)
+	case !differ:
+		return joined(bad) + " of class " + class
+	}
+	var out []string
+	for _, f := range d.Fates() {
+		switch {
+		case f.Kept:
+		case f.Class == "":
+			out = append(out, f.Addr.String())
+		default:
+			out = append(out, f.Addr.String()+" ("+f.Class+")")
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 func joined(l []netip.Addr) string {

@@ -33,6 +33,7 @@ var (
 	FailedTest      = kind("NW201", finding.Error)
 	ChangedDecision = kind("NW301", finding.Note)
 	ChangedRecord   = kind("NW302", finding.Warning)
+	Reachable       = kind("NW303", finding.Note)
 )
 
 // Kinds are all kinds of this package, by id.

@@ -54,16 +54,16 @@ func (w *Way) Finding(p *policy.Policy) finding.Finding {
 	if w.Class != "" {
 		class = "class " + w.Class
 	}
-	f := finding.Finding{
-		Kind: Published, Severity: Published.Severity, Place: rulePlace(w.Rule, p),
+	kind := Published
+	if !isFiltered(w.Class) {
+		kind = Reachable
+	}
+	return finding.Finding{
+		Kind: kind, Severity: kind.Severity, Place: rulePlace(w.Rule, p),
 		Message: "rule " + w.Rule.ID + " publishes " + addrTexts(w.Witness.Request.Addrs) + " of " + class + " under " + w.Witness.Request.Name(),
 		Fields: []finding.Field{
 			{Key: "rule", Value: w.Rule.ID}, {Key: "name", Value: w.Witness.Request.Name()}, {Key: "address", Value: addrTexts(w.Witness.Request.Addrs)},
 			{Key: "class", Value: w.Class}, {Key: "channel", Value: channelList(w.Channels)}, {Key: "witness", Value: w.Witness.String()},
 		},
 	}
-	if !isFiltered(w.Class) {
-		f.Severity = finding.Note
-	}
-	return f
 }
