@@ -9,7 +9,8 @@ import (
 // classes finds the class of an address: that of the node which has it, or else that of the longest
 // prefix around it.
 type classes struct {
-	nodes    map[netip.Addr]string
+	public   map[netip.Addr]int32 // public addresses of nodes: those of the index
+	other    map[netip.Addr]string
 	prefixes bart.Table[string]
 	nat64    bart.Table[int] // the translators' prefixes with their lengths
 }
@@ -18,16 +19,11 @@ type classes struct {
 // one in parts of 96 bits.
 var wellKnownNAT64 = []netip.Prefix{netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48")}
 
-func newClasses(w *World) *classes {
-	c := &classes{nodes: make(map[netip.Addr]string, 2*len(w.Nodes))}
-	for _, n := range w.Nodes {
-		for _, a := range n.Public {
-			c.nodes[a] = PublicClass
-		}
-	}
+func newClasses(w *World, public map[netip.Addr]int32) *classes {
+	c := &classes{public: public, other: map[netip.Addr]string{}}
 	for _, n := range w.Nodes {
 		for _, o := range n.Other {
-			c.nodes[o.Addr] = o.Class
+			c.other[o.Addr] = o.Class
 		}
 	}
 	for _, class := range w.Classes {
@@ -45,8 +41,11 @@ func newClasses(w *World) *classes {
 }
 
 func (c *classes) of(addr netip.Addr) string {
-	if class, ok := c.nodes[addr]; ok {
+	if class, ok := c.other[addr]; ok {
 		return class
+	}
+	if _, ok := c.public[addr]; ok {
+		return PublicClass
 	}
 	class, _ := c.prefixes.Lookup(addr)
 	return class

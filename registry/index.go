@@ -65,9 +65,10 @@ func newIndex(w *World) *index {
 		scoped: map[netbios.Name]int32{},
 		roles:  make(map[string]int32, len(w.Roles)), nodes: make(map[string]int32, len(w.Nodes)),
 		addrs: map[netip.Addr]int32{}, zones: map[string]*Zone{}, owned: map[*Zone][]string{},
-		classes: newClasses(w), zoneID: map[*Zone]int{}, rolesOf: map[*Node][]int32{},
+		zoneID: map[*Zone]int{}, rolesOf: map[*Node][]int32{},
 		nodeAddr: map[*Node]*addrSet{}, alone: map[*Node][]*Node{},
 	}
+	ix.classes = newClasses(w, ix.addrs)
 	for i, z := range w.Zones {
 		ix.zones[z.Name] = z
 		ix.zoneID[z] = i

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/nameward/nameward/policy"
@@ -246,7 +245,12 @@ func auditOnce(ctx context.Context, binary, policyFile, source string, d dump, r
 	cmd := command(ctx, binary, "audit", "--policy", policyFile, "--format", d.format, source)
 	cmd.Stdout, cmd.Stderr = &report, &stderr
 	start := time.Now()
-	err := cmd.Run()
+	err := cmd.Start()
+	peak := 0.0
+	if err == nil {
+		peak = peakUntil(cmd)
+		err = cmd.Wait()
+	}
 	took := time.Since(start)
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) || cmd.ProcessState.ExitCode() != d.code {
@@ -255,8 +259,20 @@ func auditOnce(ctx context.Context, binary, policyFile, source string, d dump, r
 	if err := d.complete(&report, records); err != nil {
 		return 0, 0, err
 	}
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return took, float64(usage.Maxrss) * 1024 / 1e6, nil
+	return took, peak, nil
+}
+
+// peakUntil reads the peak memory of a process until it has ended, in megabytes. The peak in its resource
+// usage would begin with that of the process which forked it.
+func peakUntil(cmd *exec.Cmd) (peak float64) {
+	for {
+		mb, err := memoryOf(cmd.Process.Pid, "VmHWM")
+		if err != nil { // a process that has ended has no such line
+			return peak
+		}
+		peak = mb
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // complete reports an error if the report is not about every record.

@@ -150,8 +150,10 @@ func childrenOf(pid int) []int {
 }
 
 // memory reads a line of /proc/PID/status, such as VmRSS, in megabytes (10^6 octets).
-func (p *process) memory(key string) (float64, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid()))
+func (p *process) memory(key string) (float64, error) { return memoryOf(p.pid(), key) }
+
+func memoryOf(pid int, key string) (float64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
@@ -161,5 +163,5 @@ func (p *process) memory(key string) (float64, error) {
 			return kib * 1024 / 1e6, err
 		}
 	}
-	return 0, fmt.Errorf("/proc/%d/status has no %s", p.pid(), key)
+	return 0, fmt.Errorf("/proc/%d/status has no %s", pid, key)
 }
