@@ -172,7 +172,7 @@ func (r *Request) Check() error {
 	}
 	for _, a := range r.Addrs {
 		switch {
-		case !nb && !carriesAddrs(r.Type):
+		case !nb && !CarriesAddrs(r.Type):
 			return fmt.Errorf("a record of type %s carries no addresses: leave them out", r.TypeName())
 		case (nb || r.Type == dns.TypeA) && !a.Is4():
 			return fmt.Errorf("%s cannot be in a record of type %s, which has IPv4 addresses", a, r.TypeName())
@@ -183,7 +183,8 @@ func (r *Request) Check() error {
 	return nil
 }
 
-func carriesAddrs(rrtype uint16) bool {
+// CarriesAddrs reports whether records of a type carry addresses, as Request.Addrs has them.
+func CarriesAddrs(rrtype uint16) bool {
 	switch rrtype {
 	case dns.TypeA, dns.TypeAAAA, dns.TypePTR, dns.TypeHTTPS, dns.TypeSVCB:
 		return true

@@ -203,27 +203,32 @@ func (c *context) andPrincipal(met ruleset.Set) {
 	met.And(allowed)
 }
 
-// Class is the class of an address: the world's word, or else that of the policy's own prefixes; ""
-// for none.
-func (p *Policy) Class(s *registry.Snapshot, addr netip.Addr) string {
-	plain := s.Plain(addr)
-	class := s.Class(plain)
+// Classify returns the address that is meant by addr and its class: the world's word, or else that of the
+// policy's own prefixes; "" for none.
+func (p *Policy) Classify(s *registry.Snapshot, addr netip.Addr) (plain netip.Addr, class string) {
+	plain, class = s.Classify(addr)
 	if class == "" && p.index.hasClass {
 		class, _ = p.index.class.Lookup(plain)
 	}
-	return class
+	return plain, class
+}
+
+// fateOf begins the fate of one address of the request, with the address that is meant; both are zero when
+// the request has none.
+func (c *context) fateOf(i int) (f Fate, plain netip.Addr) {
+	if len(c.req.Addrs) > 0 {
+		f.Addr = c.req.Addrs[i]
+		plain, f.Class = c.policy.Classify(c.snap, f.Addr)
+	}
+	return f, plain
 }
 
 // decideOne decides about one address of the request, or about the request when it has none.
 func (c *context) decideOne(met ruleset.Set, i int, d *Decision) {
 	x := c.policy.index
-	var f Fate
 	var sets classSets
-	plain := netip.Addr{}
-	if len(c.req.Addrs) > 0 {
-		f.Addr = c.req.Addrs[i]
-		plain = c.snap.Plain(f.Addr)
-		f.Class = c.policy.Class(c.snap, plain)
+	f, plain := c.fateOf(i)
+	if f.Addr.IsValid() {
 		sets = c.classSets(f.Addr, f.Class)
 	}
 	state := x.states[c.stateFor(plain)]

@@ -73,16 +73,6 @@ func (c *context) apply(rule *Rule, open []int, step *Step, d *Decision) []int {
 	return rest
 }
 
-func (c *context) fateOf(i int) (f Fate, plain netip.Addr) {
-	if len(c.req.Addrs) == 0 {
-		return f, plain
-	}
-	f.Addr = c.req.Addrs[i]
-	plain = c.snap.Plain(f.Addr)
-	f.Class = c.policy.Class(c.snap, plain)
-	return f, plain
-}
-
 // miss names the first condition of a rule that the request does not meet, without those about an
 // address; "" when all are met.
 func (c *context) miss(rule *Rule) string {

@@ -81,16 +81,8 @@ func newIndex(p *Policy) *index {
 	return x
 }
 
-// where is the set of the rules that a condition holds for.
-func (x *index) where(is func(r *Rule) bool) ruleset.Set {
-	s := make(ruleset.Set, x.words)
-	for i, r := range x.rules {
-		if is(r) {
-			s.Add(i)
-		}
-	}
-	return s
-}
+// where is the set of the rules that meet a condition.
+func (x *index) where(is func(r *Rule) bool) ruleset.Set { return ruleset.Where(x.rules, is) }
 
 func (x *index) addTypes() {
 	x.anyType = x.where(func(r *Rule) bool { return len(r.Types) == 0 })

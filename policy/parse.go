@@ -93,17 +93,10 @@ func (p *Policy) Without(id string) *Policy {
 	return &q
 }
 
-// WithCases returns the policy with more tests.
-func (p *Policy) WithCases(more []Case) *Policy {
+// WithCases returns the policy with other tests.
+func (p *Policy) WithCases(cases []Case) *Policy {
 	q := *p
-	q.Cases = append(p.Cases[:len(p.Cases):len(p.Cases)], more...)
-	return &q
-}
-
-// WithoutCases returns the policy without its tests.
-func (p *Policy) WithoutCases() *Policy {
-	q := *p
-	q.Cases = nil
+	q.Cases = cases
 	return &q
 }
 

@@ -191,11 +191,6 @@ func (p Pattern) String() string { return p.Text }
 // IsNetBIOS reports whether only NetBIOS names match.
 func (p Pattern) IsNetBIOS() bool { return p.Kind == PatternNetBIOS || p.Kind == PatternNBGlob }
 
-// IsDNS reports whether only DNS names match.
-func (p Pattern) IsDNS() bool {
-	return p.Kind == PatternDNS || p.Kind == PatternBelow || p.Kind == PatternDNSGlob
-}
-
 // Matches reports whether the name of a request matches. It is the plain meaning of a pattern; the
 // engine's index gives the same answer faster.
 func (p Pattern) Matches(s *registry.Snapshot, r *Request) bool {

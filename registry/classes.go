@@ -83,14 +83,17 @@ func inNAT64(addr netip.Addr, bits int) netip.Addr {
 // Section 2.5.5.2) or behind a NAT64 prefix (RFC 6052), without a zone; any other as it is.
 func (s *Snapshot) Plain(addr netip.Addr) netip.Addr { return s.ix.classes.plain(addr) }
 
-// Class returns the class of an address, PublicClass or another, or "" when it is no address of a node
-// and in no prefix. What is said of an address holds for every form of it: see [Snapshot.Plain].
-func (s *Snapshot) Class(addr netip.Addr) string { return s.ix.classes.of(s.ix.classes.plain(addr)) }
+// Classify returns the address that is meant by addr, as Plain does, and its class: PublicClass or another,
+// or "" when it is no address of a node and in no prefix.
+func (s *Snapshot) Classify(addr netip.Addr) (plain netip.Addr, class string) {
+	plain = s.ix.classes.plain(addr)
+	return plain, s.ix.classes.of(plain)
+}
 
 // Filtered reports whether an address must never be published, and the class that says so: it is of
 // any class but the public one.
 func (s *Snapshot) Filtered(addr netip.Addr) (class string, filtered bool) {
-	class = s.Class(addr)
+	_, class = s.Classify(addr)
 	if class == "" || class == PublicClass {
 		return "", false
 	}

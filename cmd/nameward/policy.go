@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,14 +65,17 @@ func loadBoth(name string, world func(*policy.Policy) (*registry.World, error)) 
 	if err != nil {
 		return nil, nil, err
 	}
+	w, err := fitting(p, world)
+	return p, w, err
+}
+
+// fitting finds the world of a policy and holds the policy against it.
+func fitting(p *policy.Policy, world func(*policy.Policy) (*registry.World, error)) (*registry.World, error) {
 	w, err := world(p)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if err := p.CheckWorld(w); err != nil {
-		return nil, nil, err
-	}
-	return p, w, nil
+	return w, p.CheckWorld(w)
 }
 
 // withTests adds to a policy the tests in the file beside it, if there is one.
@@ -84,7 +88,7 @@ func withTests(p *policy.Policy) (*policy.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.WithCases(more), nil
+	return p.WithCases(slices.Concat(p.Cases, more)), nil
 }
 
 // heldFlag adds --held and returns the function that reads it.

@@ -3,12 +3,15 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nameward/nameward/policy"
+	"github.com/nameward/nameward/policy/audit"
 	"github.com/nameward/nameward/policy/finding"
 	"github.com/nameward/nameward/policy/lint"
 	"github.com/nameward/nameward/registry"
@@ -123,6 +126,17 @@ func problemFindings(err error, kind ...*finding.Kind) ([]finding.Finding, error
 		})
 	}
 	return out, nil
+}
+
+func allKinds() []*finding.Kind { return slices.Concat(lint.Kinds, audit.FindingKinds) }
+
+func kindOf(id string) *finding.Kind {
+	for _, k := range allKinds() {
+		if strings.EqualFold(k.ID, id) {
+			return k
+		}
+	}
+	return nil
 }
 
 func newPolicyPage() *cobra.Command {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -47,13 +46,6 @@ func newPolicyDiff() *cobra.Command {
 		return r.proved(proved, newer.File, "no request is decided otherwise")
 	}
 	return cmd
-}
-
-// know makes the content of a file known, for carets.
-func (r *report) know(file string) {
-	if data, err := os.ReadFile(file); err == nil {
-		r.text[file] = data
-	}
 }
 
 // proved ends a report whose silence is a proof, or says that it is none.
@@ -224,11 +216,8 @@ func runningState(cmd *cobra.Command, client *control.Client, p *policy.Policy, 
 
 // assumedState is the state that --held describes.
 func assumedState(p *policy.Policy, world func(*policy.Policy) (*registry.World, error), held func() (map[string][]string, error)) (*registry.Snapshot, error) {
-	w, err := world(p)
+	w, err := fitting(p, world)
 	if err != nil {
-		return nil, err
-	}
-	if err := p.CheckWorld(w); err != nil {
 		return nil, err
 	}
 	who, err := held()

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,22 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nameward/nameward/policy"
-	"github.com/nameward/nameward/policy/audit"
 	"github.com/nameward/nameward/policy/finding"
 	"github.com/nameward/nameward/policy/lint"
 	"github.com/nameward/nameward/registry"
 )
-
-func allKinds() []*finding.Kind { return slices.Concat(lint.Kinds, audit.FindingKinds) }
-
-func kindOf(id string) *finding.Kind {
-	for _, k := range allKinds() {
-		if strings.EqualFold(k.ID, id) {
-			return k
-		}
-	}
-	return nil
-}
 
 func newPolicyTest() *cobra.Command {
 	cmd := &cobra.Command{
@@ -53,11 +39,8 @@ func testPolicy(r *report, file string, world func(*policy.Policy) (*registry.Wo
 	if err != nil {
 		return nil, err
 	}
-	w, err := world(p)
+	w, err := fitting(p, world)
 	if err != nil {
-		return nil, err
-	}
-	if err := p.CheckWorld(w); err != nil {
 		return nil, err
 	}
 	cases := p.Cases
@@ -90,15 +73,13 @@ func policyUnderTest(file string) (*policy.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.WithoutCases().WithCases(cases), nil
+	return p.WithCases(cases), nil
 }
 
 func runCases(r *report, u *policy.Runner, cases []policy.Case) (failed int, err error) {
 	for i := range cases {
 		c := &cases[i]
-		if _, known := r.text[c.File]; !known {
-			r.text[c.File], _ = os.ReadFile(c.File)
-		}
+		r.know(c.File)
 		res, err := u.Run(c)
 		if err != nil {
 			return 0, fmt.Errorf("%s:%s: test %q: %w", c.File, c.At, c.Name, err)

@@ -12,7 +12,6 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
-	"github.com/nameward/nameward/policy/audit"
 	"github.com/nameward/nameward/policy/finding"
 	"github.com/nameward/nameward/policy/lint"
 )
@@ -21,6 +20,7 @@ import (
 type report struct {
 	*finding.Writer
 	text   map[string][]byte // the content of files that are known
+	lines  map[string][]string
 	failOn finding.Severity
 	count  int  // of findings
 	failed bool // one of them is as severe as --fail-on
@@ -37,9 +37,9 @@ func formatFlag(cmd *cobra.Command, formats ...finding.Format) func(title string
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	return func(title string, columns []string) *report {
 		out := cmd.OutOrStdout()
-		r := &report{text: map[string][]byte{}, failOn: finding.Severity(failOn), seen: isTerminal(out)}
+		r := &report{text: map[string][]byte{}, lines: map[string][]string{}, failOn: finding.Severity(failOn), seen: isTerminal(out)}
 		r.Writer = finding.NewWriter(behindBar{out}, format.Format, finding.Options{
-			Tool: "nameward", Version: version, Title: title, Kinds: slices.Concat(lint.Kinds, audit.FindingKinds),
+			Tool: "nameward", Version: version, Title: title, Kinds: allKinds(),
 			Columns: columns, Colour: wantsColour(out), Source: func(file string) []byte { return r.text[file] },
 		})
 		return r
@@ -108,6 +108,13 @@ func isTerminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
+// know makes the content of a file known, for carets. A file is read once.
+func (r *report) know(file string) {
+	if r.text[file] == nil {
+		r.text[file], _ = os.ReadFile(file)
+	}
+}
+
 // add writes a finding. An error of the output shows in close.
 func (r *report) add(f *finding.Finding) {
 	r.count++
@@ -123,15 +130,16 @@ func (r *report) add(f *finding.Finding) {
 
 // wordEnd is the column behind the word that begins at a place, 0 when the text is not known.
 func (r *report) wordEnd(p finding.Place) int {
-	text, ok := r.text[p.File]
-	if !ok || p.Line == 0 || p.Col == 0 || p.EndCol > 0 {
+	if p.Line == 0 || p.Col == 0 || p.EndCol > 0 || r.text[p.File] == nil {
 		return p.EndCol
 	}
-	lines := strings.SplitN(string(text), "\n", p.Line+1)
-	if len(lines) < p.Line {
+	if r.lines[p.File] == nil {
+		r.lines[p.File] = strings.Split(string(r.text[p.File]), "\n")
+	}
+	if len(r.lines[p.File]) < p.Line {
 		return 0
 	}
-	line := lines[p.Line-1]
+	line := r.lines[p.File][p.Line-1]
 	for range p.Col - 1 {
 		_, size := utf8.DecodeRuneInString(line)
 		line = line[size:]
@@ -192,9 +200,7 @@ func (r *report) unread(file string, err error) {
 		}}
 	}
 	for i := range found {
-		if f := found[i].Place.File; r.text[f] == nil {
-			r.know(f)
-		}
+		r.know(found[i].Place.File)
 		r.add(&found[i])
 	}
 }

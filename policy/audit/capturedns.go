@@ -87,7 +87,7 @@ type namedRR struct {
 
 // addClass keeps the record for sets if it is of the class and carries addresses.
 func (c *capture) addClass(rr dns.RR, class uint16) {
-	if h := rr.Header(); carriesAddrs(h.Rrtype) && h.Class == class {
+	if h := rr.Header(); policy.CarriesAddrs(h.Rrtype) && h.Class == class {
 		c.rrs = append(c.rrs, namedRR{dns.CanonicalName(h.Name), rr})
 	}
 }

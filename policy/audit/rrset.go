@@ -19,7 +19,7 @@ type rrsets struct {
 
 func (g *rrsets) add(rr dns.RR, line int) {
 	header := rr.Header()
-	if !carriesAddrs(header.Rrtype) || header.Class != dns.ClassINET {
+	if !policy.CarriesAddrs(header.Rrtype) || header.Class != dns.ClassINET {
 		g.flush()
 		return
 	}
@@ -43,14 +43,6 @@ func (g *rrsets) flush() {
 		g.x.emit()
 	}
 	g.pending = false
-}
-
-func carriesAddrs(rrtype uint16) bool {
-	switch rrtype {
-	case dns.TypeA, dns.TypeAAAA, dns.TypePTR, dns.TypeHTTPS, dns.TypeSVCB:
-		return true
-	}
-	return false
 }
 
 // addRR adds the addresses that the record carries.

@@ -283,12 +283,10 @@ func (c *checker) run() {
 	c.overlaps()
 	c.unusedClasses()
 	if c.analysis.unfinished {
-		c.add(NotProved, c.placeOf(policy.BuiltinFile, registryAt{}),
+		c.add(NotProved, finding.Place{File: c.Policy.File},
 			"there are too many combinations to look at all of them: what was found holds, but more may be there")
 	}
 }
-
-type registryAt = struct{ Line, Col int32 }
 
 // add enters a finding. fields are keys and values by turns; empty values are left out.
 func (c *checker) add(k *finding.Kind, at finding.Place, message string, fields ...string) *finding.Finding {
@@ -302,34 +300,24 @@ func (c *checker) add(k *finding.Kind, at finding.Place, message string, fields 
 	return &c.out[len(c.out)-1]
 }
 
-// placeOf is a place in the policy's file; what stands in the built-in rules has the file alone.
-func (c *checker) placeOf(file string, at registryAt) finding.Place {
-	if file == policy.BuiltinFile {
-		return finding.Place{File: c.Policy.File}
-	}
-	return finding.Place{File: file, Line: int(at.Line), Col: int(at.Col)}
-}
-
-func (c *checker) rulePlace(r *policy.Rule) finding.Place { return c.placeOf(r.File, registryAt(r.At)) }
-
 func (c *checker) reachable(r *policy.Rule, f *ruleFacts) {
 	expired := !r.HoldsAt(c.Now)
 	switch {
 	case expired:
-		c.add(Expired, c.rulePlace(r), fmt.Sprintf("rule %s expired at %s%s: renew it or take it out",
+		c.add(Expired, rulePlace(c.Policy, r), fmt.Sprintf("rule %s expired at %s%s: renew it or take it out",
 			r.ID, r.Expires.UTC().Format(time.RFC3339), owned(r)), "rule", r.ID)
 	case c.analysis.unfinished:
 	case !f.met:
-		c.add(Unreachable, c.rulePlace(r), fmt.Sprintf("rule %s never decides: no request meets all of its conditions", r.ID), "rule", r.ID)
+		c.add(Unreachable, rulePlace(c.Policy, r), fmt.Sprintf("rule %s never decides: no request meets all of its conditions", r.ID), "rule", r.ID)
 	case !f.decides:
-		hidden := c.add(Unreachable, c.rulePlace(r), fmt.Sprintf("rule %s never decides: %s before it: move it up, or take it out",
+		hidden := c.add(Unreachable, rulePlace(c.Policy, r), fmt.Sprintf("rule %s never decides: %s before it: move it up, or take it out",
 			r.ID, c.takenBy(f.hiddenBy)), "rule", r.ID)
 		for i := f.hiddenBy.Next(0); i >= 0; i = f.hiddenBy.Next(i + 1) {
 			by := c.analysis.space.rules[i]
-			hidden.Related = append(hidden.Related, finding.Related{Place: c.rulePlace(by), Message: "rule " + by.ID + ": " + by.Action.String()})
+			hidden.Related = append(hidden.Related, finding.Related{Place: rulePlace(c.Policy, by), Message: "rule " + by.ID + ": " + by.Action.String()})
 		}
 	case !f.needed && !r.Shadow:
-		c.add(Redundant, c.rulePlace(r), fmt.Sprintf("rule %s changes nothing: without it every decision is the same: take it out", r.ID), "rule", r.ID)
+		c.add(Redundant, rulePlace(c.Policy, r), fmt.Sprintf("rule %s changes nothing: without it every decision is the same: take it out", r.ID), "rule", r.ID)
 	}
 }
 
@@ -363,7 +351,7 @@ func (c *checker) unsigned(r *policy.Rule, f *ruleFacts) {
 	if !c.proved(w, func(d *policy.Decision) bool { return d.Verdict == policy.Publish && d.Rule == r }) {
 		return
 	}
-	c.add(Unsigned, c.rulePlace(r), fmt.Sprintf("rule %s publishes updates that nobody signed: name the keys or accounts in principals", r.ID),
+	c.add(Unsigned, rulePlace(c.Policy, r), fmt.Sprintf("rule %s publishes updates that nobody signed: name the keys or accounts in principals", r.ID),
 		"rule", r.ID, "name", w.Request.Name(), "channel", policy.Update.String(), "witness", w.String())
 }
 
@@ -382,10 +370,10 @@ func (c *checker) proved(w Witness, is func(d *policy.Decision) bool) bool {
 // manners are findings about a rule as it is written.
 func (c *checker) manners(r *policy.Rule) {
 	if r.Action == policy.Quarantine && !r.Alert && !r.Shadow {
-		c.add(SilentQuarantine, c.rulePlace(r), fmt.Sprintf("rule %s quarantines, and nobody is told: add alert: true", r.ID), "rule", r.ID)
+		c.add(SilentQuarantine, rulePlace(c.Policy, r), fmt.Sprintf("rule %s quarantines, and nobody is told: add alert: true", r.ID), "rule", r.ID)
 	}
 	if c.Covered != nil && !c.Covered(r) && r.HoldsAt(c.Now) {
-		c.add(Untested, c.rulePlace(r), fmt.Sprintf("rule %s has no test: write a case that it decides", r.ID), "rule", r.ID)
+		c.add(Untested, rulePlace(c.Policy, r), fmt.Sprintf("rule %s has no test: write a case that it decides", r.ID), "rule", r.ID)
 	}
 	c.forgotten(r)
 }
@@ -400,9 +388,9 @@ func (c *checker) forgotten(r *policy.Rule) {
 	}
 	switch {
 	case has("A") && !has("AAAA"):
-		c.add(ForgottenIPv6, c.rulePlace(r), fmt.Sprintf("rule %s is for A and not for AAAA: add AAAA to its types", r.ID), "rule", r.ID)
+		c.add(ForgottenIPv6, rulePlace(c.Policy, r), fmt.Sprintf("rule %s is for A and not for AAAA: add AAAA to its types", r.ID), "rule", r.ID)
 	case len(r.From) > 0 && onlyIPv4(r.From) && c.worldHasIPv6():
-		c.add(ForgottenIPv6, c.placeOf(r.File, registryAt(r.From[0].At)),
+		c.add(ForgottenIPv6, placeIn(c.Policy, r.File, r.From[0].At.Line, r.From[0].At.Col),
 			fmt.Sprintf("rule %s is for IPv4 sources only, and the configuration has IPv6 addresses: add their prefixes to from", r.ID), "rule", r.ID)
 	}
 }
@@ -442,7 +430,7 @@ func (c *checker) leaks() {
 		if l.guarded {
 			what = "the guarded name " + w.Request.Name()
 		}
-		f := c.add(Published, c.rulePlace(r), fmt.Sprintf("rule %s publishes %s of class %s under %s: strip \"@filtered\" in a rule before it, or name the classes that it is for", r.ID, addr, l.class, what),
+		f := c.add(Published, rulePlace(c.Policy, r), fmt.Sprintf("rule %s publishes %s of class %s under %s: strip \"@filtered\" in a rule before it, or name the classes that it is for", r.ID, addr, l.class, what),
 			"rule", r.ID, "name", w.Request.Name(), "address", addr.String(), "class", strings.Join(l.classes, ", "), "channel", channelList(l.channels), "witness", w.String())
 		if !l.guarded {
 			f.Severity = finding.Warning
@@ -461,7 +449,7 @@ func namesFiltered(r *policy.Rule) bool {
 }
 
 func (c *checker) openException(r *policy.Rule) {
-	at := c.rulePlace(r)
+	at := rulePlace(c.Policy, r)
 	if slices.ContainsFunc(c.out, func(f finding.Finding) bool { return f.Kind == OpenException && f.Place == at }) {
 		return
 	}
@@ -489,21 +477,21 @@ func (c *checker) overlaps() {
 		if b.later >= c.Policy.Own || !c.analysis.rules[b.later].decides {
 			continue
 		}
-		f := c.add(Overlap, c.placeOf(later.File, registryAt(b.inner.At)),
+		f := c.add(Overlap, placeIn(c.Policy, later.File, b.inner.At.Line, b.inner.At.Col),
 			fmt.Sprintf("%s of rule %s lies in %s of rule %s, which stands before it: what comes from there is %s and not %s",
 				b.inner.Prefix, later.ID, b.outer.Prefix, r.ID, done(r.Action), done(later.Action)),
 			"rule", later.ID, "name", b.witness.Request.Name(), "witness", b.witness.String())
-		f.Related = []finding.Related{{Place: c.placeOf(r.File, registryAt(b.outer.At)), Message: "rule " + r.ID}}
+		f.Related = []finding.Related{{Place: placeIn(c.Policy, r.File, b.outer.At.Line, b.outer.At.Col), Message: "rule " + r.ID}}
 	}
 	for _, n := range c.analysis.nested {
 		if n.witness == nil {
 			continue
 		}
-		f := c.add(Overlap, c.placeOf(c.Policy.File, registryAt(n.inner.At)),
+		f := c.add(Overlap, placeIn(c.Policy, c.Policy.File, n.inner.At.Line, n.inner.At.Col),
 			fmt.Sprintf("%s of class %s lies in %s of class %s: it is %s where the rest is %s",
 				n.inner.Prefix, n.innerClass, n.outer.Prefix, n.outerClass, done(n.actions[0]), done(n.actions[1])),
 			"class", n.innerClass, "name", n.witness.Request.Name(), "witness", n.witness.String())
-		f.Related = []finding.Related{{Place: c.placeOf(c.Policy.File, registryAt(n.outer.At)), Message: "class " + n.outerClass}}
+		f.Related = []finding.Related{{Place: placeIn(c.Policy, c.Policy.File, n.outer.At.Line, n.outer.At.Col), Message: "class " + n.outerClass}}
 	}
 }
 
@@ -531,7 +519,7 @@ func (c *checker) unusedClasses() {
 				return ref.Name == class.Name || ref.Name == policy.ClassFiltered && isFiltered(class.Name)
 			})
 		})
-		at := c.placeOf(c.Policy.File, registryAt(class.At))
+		at := placeIn(c.Policy, c.Policy.File, class.At.Line, class.At.Col)
 		switch {
 		case len(class.Prefixes) == 0:
 			c.add(UnusedClass, at, fmt.Sprintf("class %s has no prefix, so that no address is of it: write its prefixes or take it out", class.Name), "class", class.Name)

@@ -27,7 +27,7 @@ func Diff(w *registry.World, now time.Time, older, newer *policy.Policy) (diffs 
 	if err != nil {
 		return nil, false, err
 	}
-	d := &differ{space: s, seen: map[pair]int{}, tried: map[pair]int{}}
+	d := &differ{space: s, seen: map[pair]int{}}
 	s.walk(d.look)
 	return d.out, !s.unfinished, d.err
 }
@@ -37,15 +37,10 @@ type pair struct{ old, new, old2, new2 int }
 
 type differ struct {
 	*space
-	seen  map[pair]int // index in out
-	tried map[pair]int // how often a pair turned out to make no difference
-	out   []Difference
-	err   error
+	seen map[pair]int // index in out, from 1
+	out  []Difference
+	err  error
 }
-
-// maxTries is how many contexts of a pair of rules are looked at before it is taken to make no
-// difference wherever it occurs: with the same two actions only a rewrite depends on the context.
-const maxTries = 64
 
 func (d *differ) look(c *context, hits []hit) bool {
 	type decided struct {
@@ -94,9 +89,6 @@ func (d *differ) try(c *context, p pair, addrs ...netip.Addr) {
 		d.out[i-1].Channels = with(d.out[i-1].Channels, c.channel)
 		return
 	}
-	if d.tried[p] > maxTries {
-		return
-	}
 	w := d.witness(c, addrs...)
 	old, err := d.decide(d.policies[0], w)
 	if err != nil {
@@ -109,7 +101,6 @@ func (d *differ) try(c *context, p pair, addrs ...netip.Addr) {
 		return
 	}
 	if same(&old, &now) {
-		d.tried[p]++
 		return
 	}
 	d.out = append(d.out, Difference{Witness: w, Old: old, New: now, Channels: []policy.Channel{c.channel}})
@@ -126,7 +117,7 @@ func DiffFinding(d *Difference, newer *policy.Policy) finding.Finding {
 	f := finding.Finding{
 		Kind: ChangedDecision, Severity: ChangedDecision.Severity,
 		Message: fmt.Sprintf("%s is %s by rule %s and was %s by rule %s", r.Name(), done(d.New.Verdict), d.New.Rule.ID, done(d.Old.Verdict), d.Old.Rule.ID),
-		Place:   rulePlace(d.New.Rule, newer),
+		Place:   rulePlace(newer, d.New.Rule),
 		Fields: []finding.Field{
 			{Key: "rule", Value: d.New.Rule.ID}, {Key: "name", Value: r.Name()}, {Key: "address", Value: addrTexts(r.Addrs)},
 			{Key: "channel", Value: channelList(d.Channels)}, {Key: "old", Value: outcome(&d.Old)}, {Key: "new", Value: outcome(&d.New)},
@@ -140,13 +131,6 @@ func DiffFinding(d *Difference, newer *policy.Policy) finding.Finding {
 		})
 	}
 	return f
-}
-
-func rulePlace(r *policy.Rule, p *policy.Policy) finding.Place {
-	if r.IsBuiltin() {
-		return finding.Place{File: p.File}
-	}
-	return finding.Place{File: r.File, Line: int(r.At.Line), Col: int(r.At.Col)}
 }
 
 // outcome is a decision in a few words.

@@ -90,7 +90,7 @@ func (p *Planner) Look(r *policy.Request, at finding.Place) (finding.Finding, bo
 	}
 	p.Changed++
 	if at.File == "" {
-		at = rulePlace(after.Rule, p.Newer)
+		at = rulePlace(p.Newer, after.Rule)
 	}
 	return finding.Finding{
 		Kind: ChangedRecord, Severity: ChangedRecord.Severity, Place: at,

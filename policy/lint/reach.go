@@ -59,7 +59,7 @@ func (w *Way) Finding(p *policy.Policy) finding.Finding {
 		kind = Reachable
 	}
 	return finding.Finding{
-		Kind: kind, Severity: kind.Severity, Place: rulePlace(w.Rule, p),
+		Kind: kind, Severity: kind.Severity, Place: rulePlace(p, w.Rule),
 		Message: "rule " + w.Rule.ID + " publishes " + addrTexts(w.Witness.Request.Addrs) + " of " + class + " under " + w.Witness.Request.Name(),
 		Fields: []finding.Field{
 			{Key: "rule", Value: w.Rule.ID}, {Key: "name", Value: w.Witness.Request.Name()}, {Key: "address", Value: addrTexts(w.Witness.Request.Addrs)},

@@ -264,7 +264,7 @@ func behindNAT64(a netip.Addr) netip.Addr {
 func (s *space) addrAtom(sub *subject, a netip.Addr) addrAtom {
 	atom := addrAtom{addr: a, owners: sub.ownersOf(s.snap.Plain(a), false), public: sub.ownersOf(a, true), rules: make(ruleset.Set, s.words)}
 	for k, p := range s.policies {
-		class := p.Class(s.snap, a)
+		_, class := p.Classify(s.snap, a)
 		atom.classes = append(atom.classes, class)
 		for i := s.start[k]; i < s.start[k+1]; i++ {
 			if slices.ContainsFunc(s.rules[i].Classes, func(ref policy.ClassRef) bool { return asksFor(ref.Name, class) }) {

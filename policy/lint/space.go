@@ -36,8 +36,9 @@ type space struct {
 	member     ruleset.Set
 	withFrom   ruleset.Set
 
-	focus      netip.Prefix // only addresses in it, when it is valid
-	regions    []netip.Addr // an address of every class prefix
+	byHeld     map[string]*registry.Snapshot // for witnesses
+	focus      netip.Prefix                  // only addresses in it, when it is valid
+	regions    []netip.Addr                  // an address of every class prefix
 	sources    map[string][]sourceAtom
 	addrs      map[string][]addrAtom
 	unfinished bool // there was too much to look at: what was not found may be there all the same
@@ -108,7 +109,7 @@ func emptySpace(w *registry.World, now time.Time, policies ...*policy.Policy) (*
 	}
 	s := &space{
 		world: w, snap: snap, policies: policies, now: now, channels: map[policy.Channel]ruleset.Set{},
-		sources: map[string][]sourceAtom{}, addrs: map[string][]addrAtom{}, steps: maxSteps,
+		byHeld: map[string]*registry.Snapshot{}, sources: map[string][]sourceAtom{}, addrs: map[string][]addrAtom{}, steps: maxSteps,
 	}
 	for _, p := range policies {
 		s.start = append(s.start, len(s.rules))
@@ -122,16 +123,8 @@ func emptySpace(w *registry.World, now time.Time, policies ...*policy.Policy) (*
 	return s, nil
 }
 
-// where is the set of the rules that hold now and meet a condition.
-func (s *space) where(is func(r *policy.Rule) bool) ruleset.Set {
-	out := make(ruleset.Set, s.words)
-	for i, r := range s.rules {
-		if is(r) {
-			out.Add(i)
-		}
-	}
-	return out
-}
+// where is the set of the rules that meet a condition.
+func (s *space) where(is func(r *policy.Rule) bool) ruleset.Set { return ruleset.Where(s.rules, is) }
 
 func (s *space) prepare() {
 	s.alive = s.where(func(r *policy.Rule) bool { return r.HoldsAt(s.now) })
@@ -164,7 +157,7 @@ func (s *space) findTypes() {
 	}
 	for _, r := range s.rules {
 		for _, t := range r.Types {
-			carries := t.Number == dns.TypeSVCB
+			carries := !t.NB && policy.CarriesAddrs(t.Number)
 			add(typeAtom{number: t.Number, nb: t.NB, v4: carries, v6: carries})
 		}
 	}

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -50,21 +51,40 @@ func quote(s string) string {
 
 // decide asks the engine about a witness. A proof is not believed without it.
 func (s *space) decide(p *policy.Policy, w Witness) (policy.Decision, error) {
-	snap := s.snap
-	if len(w.Held) > 0 {
-		// The role alone is enough of the world, and a large one takes a second to build.
-		small := &registry.World{Nodes: s.world.Nodes, Classes: s.world.Classes, NAT64: s.world.NAT64, Zones: s.world.Zones}
-		for _, r := range s.world.Roles {
-			if _, ok := w.Held[r.Name]; ok {
-				small.Roles = append(small.Roles, r)
-			}
-		}
-		var err error
-		if snap, err = registry.Assume(small, w.Held); err != nil {
-			return policy.Decision{}, err
-		}
+	snap, err := s.held(w.Held)
+	if err != nil {
+		return policy.Decision{}, err
 	}
 	return p.Decide(snap, &w.Request), nil
 }
+
+// held is the state in which roles are held so. The roles alone are enough of the world, and a large one
+// takes a second to build; witnesses of one role come together, so that few states are kept.
+func (s *space) held(held map[string][]string) (*registry.Snapshot, error) {
+	if len(held) == 0 {
+		return s.snap, nil
+	}
+	key := fmt.Sprint(held)
+	if snap, ok := s.byHeld[key]; ok {
+		return snap, nil
+	}
+	small := *s.world
+	small.Roles = slices.DeleteFunc(slices.Clone(s.world.Roles), func(r *registry.Role) bool {
+		_, ok := held[r.Name]
+		return !ok
+	})
+	snap, err := registry.Assume(&small, held)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.byHeld) >= maxStates {
+		clear(s.byHeld)
+	}
+	s.byHeld[key] = snap
+	return snap, nil
+}
+
+// maxStates is how many states are kept for witnesses.
+const maxStates = 64
 
 func isFiltered(class string) bool { return class != "" && class != registry.PublicClass }

@@ -15,6 +15,17 @@ type Set []uint64
 // Words is the length of sets of n rules.
 func Words(n int) int { return (n + 63) / 64 }
 
+// Where is the set of the rules that a condition holds for.
+func Where[R any](rules []R, is func(r R) bool) Set {
+	s := make(Set, Words(len(rules)))
+	for i, r := range rules {
+		if is(r) {
+			s.Add(i)
+		}
+	}
+	return s
+}
+
 // Add adds a rule.
 func (s Set) Add(i int) { s[i/64] |= 1 << (i % 64) }
 
