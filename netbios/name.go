@@ -107,6 +107,16 @@ func (n Name) WithSuffix(suffix byte) Name {
 	return n
 }
 
+// WithScope returns n with another scope, text in the form that Scope returns; "" takes it away.
+func (n Name) WithScope(scope string) (Name, error) {
+	labels, err := parseScope(scope)
+	if err != nil {
+		return Name{}, err
+	}
+	n.scope = labels
+	return n, nil
+}
+
 // Scope returns the scope as text, labels with dots between them, escaped as in String; "" if there is
 // none.
 func (n Name) Scope() string { return formatScope(n.scope) }

@@ -1,0 +1,335 @@
+package wins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/nameward/nameward/netbios"
+)
+
+// Journal keeps what must survive a restart: [journal.Journal], or [Memory] in tests.
+type Journal interface {
+	// Load gives the base and then each batch after it, as they were written.
+	Load(base, batch func([]byte) error) error
+	// Append returns when the batch is on stable storage.
+	Append(batch []byte) (seq uint64, err error)
+	// Checkpoint puts a new base in the place of the batches up to seq, while others are appended.
+	Checkpoint(ctx context.Context, seq uint64, base iter.Seq[[]byte]) error
+	// Backlog is what Load would have to read beside the base.
+	Backlog() (batches int, octets int64)
+}
+
+// Database is the WINS database. Open makes it; then keep Run running.
+type Database struct {
+	log       zerolog.Logger
+	journal   Journal
+	guard     Guard
+	challenge Challenger
+	settings  atomic.Pointer[Settings]
+	cur       atomic.Pointer[Snapshot]
+	queue     *queue
+	commands  chan *command
+	stopped   chan struct{}
+	opened    Stamp
+	counters  [Release + 1][outcomes]atomic.Uint64
+
+	held   heldTable
+	outbox outbox
+
+	// What follows belongs to the writer.
+	edits    uint64
+	perAddr  map[IPv4]uint32 // records that an address is in
+	pending  map[netbios.Name]*pending
+	unsaved  map[netbios.Name]bool // records that are newer in memory than on disk
+	asks     context.Context       // ends with Run
+	asking   sync.WaitGroup
+	swept    int // the next leaf that the sweep looks at
+	reopened time.Time
+	delta    []byte
+}
+
+// Settings may be changed while the database runs.
+type Settings struct {
+	Timers Timers
+	Limits Limits
+}
+
+// Limits bound what strangers can make of the database.
+type Limits struct {
+	Records    int // all of them
+	PerAddress int // records that one address is in
+	Challenges int // under way at a time
+	Queue      int // requests that wait for the disk
+}
+
+// DefaultLimits are for a site of some ten thousand nodes.
+var DefaultLimits = Limits{Records: 1_000_000, PerAddress: 2000, Challenges: 1024, Queue: 8192}
+
+// Snapshot is the immutable state that queries are answered from.
+type Snapshot struct {
+	*Table
+	Version uint64 // the highest ID given out
+	// Err is why changes cannot be saved, nil when they are.
+	Err     error
+	masters []netbios.Name // the names with suffix 1B, for the query of all of them
+	seq     uint64         // of the last batch in it
+	timers  *Timers
+}
+
+// command is something that the writer is asked to do beside requests. It may be called twice, the
+// first time in vain, when the disk takes nothing.
+type command struct {
+	do   func(*work)
+	done chan struct{}
+}
+
+// ErrStopped is what callers get when Run has ended.
+var ErrStopped = errors.New("the WINS database has stopped")
+
+// Open reads the journal.
+func Open(j Journal, set Settings, guard Guard, challenge Challenger, log zerolog.Logger) (*Database, error) {
+	d := &Database{
+		log: log, journal: j, guard: guard, challenge: challenge, queue: newQueue(), commands: make(chan *command, 64),
+		stopped: make(chan struct{}), opened: StampOf(time.Now()), held: newHeldTable(),
+		outbox:  outbox{waiting: map[outKey]Out{}, wake: make(chan struct{}, 1)},
+		perAddr: map[IPv4]uint32{}, pending: map[netbios.Name]*pending{}, unsaved: map[netbios.Name]bool{},
+	}
+	d.Configure(set)
+	l := loader{d: d, e: emptyTable.edit(1)}
+	if err := j.Load(l.load, l.load); err != nil {
+		return nil, fmt.Errorf("reading the WINS database: %w", err)
+	}
+	d.edits = 1
+	d.cur.Store(l.snapshot())
+	// The first batch tells its number, and whether the disk takes anything.
+	seq, err := j.Append(appendVersion(nil, d.Snapshot().Version))
+	if err != nil {
+		return nil, fmt.Errorf("writing the WINS database: %w", err)
+	}
+	d.Snapshot().seq = seq
+	return d, nil
+}
+
+// loader puts batches together.
+type loader struct {
+	d       *Database
+	e       *editor
+	version uint64
+	masters map[netbios.Name]bool
+}
+
+func (l *loader) load(batch []byte) error {
+	u := &unpacker{b: batch}
+	for len(u.b) > 0 && u.err == nil {
+		switch tag := u.octet(); tag {
+		case tagVersion:
+			l.version = max(l.version, u.uvarint())
+		case tagRecord:
+			if r := u.record(); u.err == nil {
+				l.e.put(&r)
+			}
+		case tagGone:
+			if n := u.name(); u.err == nil {
+				l.e.remove(n)
+			}
+		case tagHeld:
+			if h := u.held(); u.err == nil {
+				l.d.held.remove(h.key())
+				l.d.held.insert(h)
+			}
+		case tagHeldGone:
+			if k := u.heldKey(); u.err == nil {
+				l.d.held.remove(k)
+			}
+		case tagOut:
+			if o := u.out(); u.err == nil {
+				l.d.outbox.waiting[o.key()] = o
+			}
+		case tagOutGone:
+			delete(l.d.outbox.waiting, u.outKey())
+		default:
+			return fmt.Errorf("%w: it begins with %d", errFormat, tag)
+		}
+	}
+	return u.err
+}
+
+func (l *loader) snapshot() *Snapshot {
+	s := &Snapshot{Table: l.e.done(), Version: l.version, timers: &l.d.settings.Load().Timers}
+	for r := range s.All() {
+		for i := range r.Len() {
+			l.d.perAddr[r.At(i).Addr]++
+		}
+		if r.Name.Suffix() == suffixMaster {
+			s.masters = append(s.masters, r.Name)
+		}
+		s.Version = max(s.Version, r.Version)
+	}
+	return s
+}
+
+// Count returns how many requests had an outcome.
+func (d *Database) Count(op Op, o Outcome) uint64 { return d.counters[op][o].Load() }
+
+// Configure puts settings in force for the requests to come.
+func (d *Database) Configure(set Settings) { d.settings.Store(&set) }
+
+// Snapshot returns the state of now. It never blocks.
+func (d *Database) Snapshot() *Snapshot { return d.cur.Load() }
+
+// Submit hands a request to the writer. Its sink gets the answer later, unless the one returned is
+// another than Waiting: then that is all.
+func (d *Database) Submit(r *Request) Answer {
+	r.verdict = d.guard.Admit(r)
+	a := Answer{Outcome: Waiting}
+	switch ttl := d.burst(r); {
+	case ttl > 0:
+		a = Answer{Outcome: Burst, TTL: ttl}
+	case !d.queue.push(r, d.settings.Load().Limits.Queue):
+		a.Outcome = Shed
+	}
+	if a.Outcome != Waiting {
+		d.counters[r.Op][a.Outcome].Add(1)
+	}
+	return a
+}
+
+// The burst mode of WINS answers at once, and keeps nothing, while more than 500 requests wait: for five
+// minutes, and five more for each further hundred, up to fifty. Here it is for a disk that stands still
+// for longer than a node waits before it asks again; all others get an answer that lasts.
+const (
+	burstQueue = 500
+	burstStep  = 100
+	burstTTL   = 5 * 60
+	burstMax   = 50 * 60
+	burstStall = time.Second
+)
+
+// burst is the TTL in seconds of an answer in burst mode, 0 when there is none.
+func (d *Database) burst(r *Request) uint32 {
+	if r.verdict.Guarded || r.verdict.Action != Publish || r.Op == Release || d.queue.waiting.Load() <= burstQueue {
+		return 0
+	}
+	n, stalled := d.queue.load()
+	if n <= burstQueue || stalled < burstStall {
+		return 0
+	}
+	if cur, ok := d.Snapshot().Find(r.Name); ok && cur.Index(IPv4Of(r.Source.Addr())) < 0 {
+		return 0 // somebody else's name is not given away, not even for a while
+	}
+	return min(burstTTL*uint32(1+(n-burstQueue)/burstStep), burstMax)
+}
+
+// Run is the writer. It returns when ctx ends and no challenge is under way; what waits then is left
+// without an answer, and the nodes ask again.
+func (d *Database) Run(ctx context.Context) error {
+	defer close(d.stopped)
+	defer d.asking.Wait()
+	d.asks = ctx
+	d.asking.Go(func() { d.checkpoints(ctx) })
+	var batch []*Request
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		var cmds []*command
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.queue.wake:
+		case c := <-d.commands:
+			cmds = append(cmds, c)
+		case <-tick.C:
+			cmds = append(cmds, &command{do: (*work).sweep})
+		}
+		for more := true; more; {
+			batch = d.queue.take(batch[:0], maxBatch)
+			cmds = d.gather(cmds)
+			d.step(batch, cmds)
+			more, cmds = len(batch) == maxBatch, nil
+		}
+		clear(batch)
+	}
+}
+
+// maxBatch bounds what one write to the disk serves, and so how long the first of it waits.
+const maxBatch = 1024
+
+func (d *Database) gather(cmds []*command) []*command {
+	for {
+		select {
+		case c := <-d.commands:
+			cmds = append(cmds, c)
+		default:
+			return cmds
+		}
+	}
+}
+
+// retryDisk is how often a disk that took nothing is tried again.
+const retryDisk = time.Second
+
+// step serves a batch: decide, save, publish, answer. When it cannot be saved it is decided once more,
+// as well as can be done without a disk.
+func (d *Database) step(batch []*Request, cmds []*command) {
+	failing := d.Snapshot().Err
+	w := d.begin(nil)
+	if failing != nil && time.Since(d.reopened) < retryDisk {
+		w = d.begin(failing)
+	}
+	w.run(batch, cmds)
+	if err := w.save(); err != nil {
+		if failing == nil {
+			d.log.Error().Err(err).Msg("WINS registrations cannot be saved: names are answered, known owners are renewed, nothing new is accepted")
+		}
+		d.reopened = time.Now()
+		w = d.begin(err)
+		w.run(batch, cmds)
+	} else if failing != nil && w.failed == nil {
+		d.log.Info().Msg("WINS registrations are saved again")
+	}
+	w.publish()
+	for _, c := range cmds {
+		if c.done != nil {
+			close(c.done)
+		}
+	}
+}
+
+// ask has the writer do something and waits until it is on stable storage.
+func (d *Database) ask(ctx context.Context, do func(*work)) error {
+	c := &command{do: do, done: make(chan struct{})}
+	select {
+	case d.commands <- c:
+	case <-d.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-c.done:
+		return nil
+	case <-d.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Note records something that is no request: an unsolicited response. It is passed over when there is
+// too much of it.
+func (d *Database) Note(h Held) {
+	select {
+	case d.commands <- &command{do: func(w *work) { w.hold(h) }}:
+	default:
+	}
+}
+
+// Held lists what was asked for and is not, or not yet, published.
+func (d *Database) Held() []Held { return d.held.list() }

@@ -1,0 +1,178 @@
+package wins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/nameward/nameward/netbios"
+)
+
+func portOf(a IPv4) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), netbios.Port) }
+
+// Put places records as they are but for their versions: an operator's static ones, or those that are
+// imported. A record that the guard would not accept, or for which there is no room, is left out and its
+// error is in the place of its index; the others are kept when Put returns.
+func (d *Database) Put(ctx context.Context, records []Record) ([]error, error) {
+	errs := make([]error, len(records))
+	for begin := 0; begin < len(records); begin += maxBatch {
+		part := records[begin:min(begin+maxBatch, len(records))]
+		var failed error
+		err := d.ask(ctx, func(w *work) {
+			if failed = w.failed; failed != nil {
+				return
+			}
+			for i := range part {
+				errs[begin+i] = w.place(&part[i])
+			}
+		})
+		if err != nil {
+			return errs, err
+		}
+		if failed != nil {
+			return errs, fmt.Errorf("nothing was changed, WINS registrations cannot be saved: %w", failed)
+		}
+	}
+	return errs, nil
+}
+
+func (w *work) place(r *Record) error {
+	if err := r.check(); err != nil {
+		return err
+	}
+	req := claimOf(r)
+	v := w.d.guard.Admit(req)
+	switch {
+	case v.Guarded:
+		return fmt.Errorf("%s belongs to role %s, whose state decides what is answered", r.Name, v.Role)
+	case v.Action != Publish || len(v.Addrs) < r.Len():
+		return fmt.Errorf("%s may not be registered with these addresses: %s (rule %s)", r.Name, v.Reason, v.Rule)
+	}
+	cur, _ := w.find(r.Name)
+	if !w.fits(cur, r) {
+		return errors.New("the limit of records, or of records of one address, is reached: see netbios.wins.limits")
+	}
+	next := *r
+	w.put(cur, &next, true)
+	return nil
+}
+
+// check reports what no record may be.
+func (r *Record) check() error {
+	switch {
+	case r.Name.Suffix() == suffixBrowser:
+		return fmt.Errorf("%s: every subnet has a master browser of its own, the name is not kept", r.Name)
+	case !mayBe(r.Name, r.Kind):
+		return fmt.Errorf("%s cannot be %s: a name with suffix %02x is %s", r.Name, r.Kind, r.Name.Suffix(), rightKind(r.Name))
+	case r.Kind == Internet && r.Name.Suffix() != suffixControllers:
+		return fmt.Errorf("%s cannot be an internet group: only names with suffix 1c are", r.Name)
+	case r.Len() == 0:
+		return fmt.Errorf("%s has no address", r.Name)
+	case r.Len() > MaxMembers:
+		return fmt.Errorf("%s has %d addresses, at most %d are kept", r.Name, r.Len(), MaxMembers)
+	case r.Kind == Unique && r.Len() > 1:
+		return fmt.Errorf("%s has %d addresses, a unique name has one: make it multihomed", r.Name, r.Len())
+	}
+	for i := range r.Len() {
+		if a := r.At(i).Addr; !isHost(a) {
+			return fmt.Errorf("%s: %s is not the address of a node", r.Name, a)
+		}
+	}
+	return nil
+}
+
+func rightKind(n netbios.Name) string {
+	if n.Suffix() == suffixMaster {
+		return "unique"
+	}
+	return "a group"
+}
+
+// Remove takes records out, static ones too: the whole name, or one of its addresses.
+func (d *Database) Remove(ctx context.Context, n netbios.Name, addr netip.Addr) (removed bool, err error) {
+	var failed error
+	err = d.ask(ctx, func(w *work) {
+		removed = false
+		if failed = w.failed; failed == nil {
+			removed = w.drop(n, addr)
+		}
+	})
+	if err == nil && failed != nil {
+		err = fmt.Errorf("nothing was changed, WINS registrations cannot be saved: %w", failed)
+	}
+	return removed, err
+}
+
+func (w *work) drop(n netbios.Name, addr netip.Addr) bool {
+	cur, _ := w.find(n)
+	if cur == nil {
+		return false
+	}
+	if !addr.IsValid() {
+		w.remove(cur)
+		return true
+	}
+	i := cur.Index(IPv4Of(addr))
+	if i < 0 {
+		return false
+	}
+	members := cur.Members()
+	members = append(members[:i], members[i+1:]...)
+	if len(members) == 0 {
+		w.remove(cur)
+		return true
+	}
+	next := *cur
+	next.SetMembers(members)
+	if !cur.Static {
+		next.Ends = lastEnd(members)
+	}
+	w.put(cur, &next, true)
+	return true
+}
+
+// Forget takes the entries of a name, and of a source unless that is not valid, out of what is held.
+func (d *Database) Forget(ctx context.Context, n netbios.Name, source netip.Addr) (removed int, err error) {
+	err = d.ask(ctx, func(*work) {
+		for _, h := range d.held.list() {
+			if h.Name == n && (!source.IsValid() || h.Source == source) && d.held.forget(h.key(), h.Fate) {
+				removed++
+			}
+		}
+	})
+	return removed, err
+}
+
+// Outbox lists up to limit words that a server behind has still to be told, the oldest first, and how
+// many there are.
+func (d *Database) Outbox(limit int) ([]Out, int) { return d.outbox.list(limit), d.outbox.len() }
+
+// OutboxWake has a token when something was added to the outbox.
+func (d *Database) OutboxWake() <-chan struct{} { return d.outbox.wake }
+
+// Told takes words out of the outbox that the server behind has answered, unless there is a newer one.
+func (d *Database) Told(ctx context.Context, outs []Out) error {
+	return d.ask(ctx, func(w *work) {
+		for _, o := range outs {
+			if d.outbox.has(o) {
+				w.outGone = append(w.outGone, o.key())
+				w.delta = appendOutGone(w.delta, o.key())
+			}
+		}
+	})
+}
+
+// Load is how much is under way.
+type Load struct{ Queue, Challenges, Outbox int }
+
+// Load returns how much is under way.
+func (d *Database) Load(ctx context.Context) (l Load, err error) {
+	l.Queue, _ = d.queue.load()
+	l.Outbox = d.outbox.len()
+	err = d.ask(ctx, func(*work) { l.Challenges = len(d.pending) })
+	return l, err
+}
+
+// HeldCounts returns the numbers of what is held.
+func (d *Database) HeldCounts() HeldCounts { return d.held.counts() }

@@ -1,0 +1,104 @@
+package wins
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// queue holds the requests that wait for the writer, those of each source in a lane of its own. The
+// writer takes from all lanes in turn, so that a flood from one address does not starve the others.
+type queue struct {
+	mu      sync.Mutex
+	lanes   map[IPv4]*lane
+	turn    []*lane // those that have something
+	len     int
+	waiting atomic.Int64  // len, for those who only want to know
+	since   time.Time     // when it was last empty
+	wake    chan struct{} // has a token when there is something
+	spare   []*lane
+}
+
+type lane struct {
+	source IPv4
+	list   []*Request
+}
+
+// quantum is how many requests are taken from a lane before the next one has its turn.
+const quantum = 8
+
+func newQueue() *queue {
+	return &queue{lanes: map[IPv4]*lane{}, wake: make(chan struct{}, 1)}
+}
+
+// push adds a request, or reports false when the queue is full or one source has half of it.
+func (q *queue) push(r *Request, limit int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	source := IPv4Of(r.Source.Addr())
+	l := q.lanes[source]
+	if q.len >= limit || l != nil && len(l.list) >= max(1, limit/2) {
+		return false
+	}
+	if l == nil {
+		l = q.lane(source)
+	}
+	if q.len == 0 {
+		q.since = time.Now()
+	}
+	l.list = append(l.list, r)
+	q.len++
+	q.waiting.Store(int64(q.len))
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (q *queue) lane(source IPv4) *lane {
+	l := &lane{}
+	if n := len(q.spare); n > 0 {
+		l, q.spare = q.spare[n-1], q.spare[:n-1]
+	}
+	l.source = source
+	q.lanes[source] = l
+	q.turn = append(q.turn, l)
+	return l
+}
+
+// take appends up to limit requests to dst, in turns.
+func (q *queue) take(dst []*Request, limit int) []*Request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for limit > 0 && len(q.turn) > 0 {
+		l := q.turn[0]
+		n := min(quantum, limit, len(l.list))
+		dst = append(dst, l.list[:n]...)
+		limit, q.len = limit-n, q.len-n
+		if n < len(l.list) {
+			l.list = l.list[n:]
+			q.turn = append(q.turn[1:], l)
+			continue
+		}
+		q.turn = q.turn[1:]
+		delete(q.lanes, l.source)
+		if len(q.spare) < 256 {
+			l.list = l.list[:0]
+			q.spare = append(q.spare, l)
+		}
+	}
+	q.since = time.Now()
+	q.waiting.Store(int64(q.len))
+	return dst
+}
+
+// load is the number of requests that wait, and for how long the writer has taken none.
+func (q *queue) load() (n int, stalled time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.len == 0 {
+		return 0, 0
+	}
+	return q.len, time.Since(q.since)
+}

@@ -1,0 +1,191 @@
+package wins
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/nameward/nameward/netbios"
+)
+
+const (
+	// sweepEvery is how often a part of the table is looked at; all of it is in sweepParts turns. Time
+	// needs no sweep to have its effect on answers: it is for what others have to learn, and for room.
+	sweepEvery = time.Second
+	sweepParts = 60
+	// maxSwept bounds the changes of one turn.
+	maxSwept = 4096
+	// graveTime is how long no tombstone is taken away after the start, in seconds: a server that was off
+	// must not forget what its partners still have.
+	graveTime = 3 * 24 * 3600
+)
+
+// sweep writes down what time has done to a part of the table.
+func (w *work) sweep() {
+	if w.failed != nil {
+		return
+	}
+	t := w.before.Table
+	if w.d.swept >= t.leaves {
+		w.d.swept = 0
+	}
+	end, done := w.d.swept+t.leaves/sweepParts+1, 0
+	for i := w.d.swept; i < end && i < t.leaves && done < maxSwept; i++ {
+		for r := range t.from(i, i+1) {
+			if cur, ok := w.edit.t.Find(r.Name); ok && w.age(&cur) {
+				done++
+			}
+		}
+		w.d.swept = i + 1
+	}
+}
+
+// age brings one record up to date and reports whether it changed.
+func (w *work) age(cur *Record) bool {
+	if cur.Static {
+		return false
+	}
+	state, ends := cur.stateAt(w.now, &w.set.Timers)
+	switch {
+	case state == gone && w.now-w.d.opened < graveTime:
+		state, ends = Tombstone, cur.Ends
+	case state == gone:
+		w.remove(cur)
+		return true
+	}
+	next := *cur
+	next.State, next.Ends = state, ends
+	if state == Active && cur.Kind != Group {
+		next.SetMembers(slices.DeleteFunc(cur.Members(), func(m Member) bool { return m.Ends <= w.now }))
+	}
+	if next.Equal(cur) {
+		return false
+	}
+	w.put(cur, &next, state != Released)
+	return true
+}
+
+// Vet asks the guard about every record once more, because its mind may have changed: what it would not
+// accept now goes. Records that an operator made stay; answers leave filtered addresses out.
+func (d *Database) Vet(ctx context.Context) error {
+	for r := range d.Snapshot().All() {
+		if r.Static || d.stands(r) {
+			continue
+		}
+		name := r.Name
+		if err := d.ask(ctx, func(w *work) { w.vet(name) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Database) stands(r *Record) bool {
+	v := d.guard.Admit(claimOf(r))
+	return !v.Guarded && v.Action == Publish && len(v.Addrs) == r.Len()
+}
+
+// claimOf is the request that would make a record, from its own address.
+func claimOf(r *Record) *Request {
+	req := &Request{Op: Refresh, Name: r.Name, Source: portOf(r.At(0).Addr)}
+	flags := r.Node
+	if r.Kind.isGroup() {
+		flags |= netbios.Group
+	}
+	for i := range r.Len() {
+		req.Addrs = append(req.Addrs, netbios.Address{Flags: flags, Addr: r.At(i).Addr.Addr()})
+	}
+	return req
+}
+
+func (w *work) vet(n netbios.Name) {
+	cur, _ := w.find(n)
+	if cur == nil || cur.Static || w.failed != nil {
+		return
+	}
+	req := claimOf(cur)
+	req.verdict = w.d.guard.Admit(req)
+	v := &req.verdict
+	if !v.Guarded && v.Action == Publish && len(v.Addrs) == cur.Len() {
+		return
+	}
+	h := heldOf(req)
+	h.Fate = IsQuarantined
+	if v.Guarded && (v.Action == Park || v.Action == Publish) {
+		h.Fate = IsParked
+	}
+	w.hold(h)
+	if v.Guarded || v.Action != Publish || len(v.Addrs) == 0 {
+		w.remove(cur)
+		return
+	}
+	next := *cur
+	next.SetMembers(slices.DeleteFunc(cur.Members(), func(m Member) bool { return !slices.Contains(h.Kept, m.Addr) }))
+	w.put(cur, &next, true)
+}
+
+const (
+	checkpointEvery = 10 * time.Second
+	// The journal is folded into a new base when reading it would take about as long as reading the base.
+	backlogBatches = 50_000
+	backlogOctets  = 16 << 20
+	octetsOfRecord = 56
+	chunkOctets    = 256 << 10
+)
+
+// checkpoints keeps the journal short.
+func (d *Database) checkpoints(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(checkpointEvery):
+		}
+		s := d.Snapshot()
+		batches, octets := d.journal.Backlog()
+		if s.Err != nil || batches < backlogBatches && octets < int64(max(backlogOctets, s.Len()*octetsOfRecord)) {
+			continue
+		}
+		begin := time.Now()
+		if err := d.journal.Checkpoint(ctx, s.seq, d.base(s)); err != nil {
+			if ctx.Err() == nil {
+				d.log.Error().Err(err).Msg("the journal of WINS registrations cannot be shortened; it goes on growing")
+			}
+			continue
+		}
+		d.log.Debug().Int("records", s.Len()).Dur("took", time.Since(begin)).Msg("the journal of WINS registrations was shortened")
+	}
+}
+
+// base is all that is to be kept, in pieces. What is newer than the snapshot in it stands in later
+// batches as well, and comes to the same.
+func (d *Database) base(s *Snapshot) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		b := appendVersion(make([]byte, 0, chunkOctets+1024), s.Version)
+		full := func() bool {
+			if len(b) < chunkOctets {
+				return true
+			}
+			ok := yield(b)
+			b = b[:0]
+			return ok
+		}
+		for _, h := range d.held.list() {
+			if b = appendHeld(b, &h); !full() {
+				return
+			}
+		}
+		for _, o := range d.outbox.list(d.outbox.len()) {
+			if b = appendOut(b, &o); !full() {
+				return
+			}
+		}
+		for r := range s.All() {
+			if b = appendRecord(b, r); !full() {
+				return
+			}
+		}
+		yield(b)
+	}
+}
