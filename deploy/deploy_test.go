@@ -124,6 +124,12 @@ func TestSchemaRejects(t *testing.T) {
 	zone := func(more string) string {
 		return good + "zones: [{name: z.example., ns: {ns.z.example.: [192.0.2.53]}, " + more + "}]\n"
 	}
+	wins := func(keys string) string {
+		return good + `netbios: {listen: [{address: "0.0.0.0:137"}], wins: {` + keys + "}}\n"
+	}
+	if err := s.Validate(value(t, []byte(wins("mode: own, min_ttl: 1d12h, max_ttl: 6d, extinction_interval: 96h")))); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
 		"no clusters":       "version: 1\n",
 		"empty clusters":    "clusters: []\n",
@@ -142,7 +148,9 @@ func TestSchemaRejects(t *testing.T) {
 		"netbios suffix":    role(`netbios: ["MAIL<2>"]`),
 		"netbios wildcard":  role(`netbios: ["*"]`),
 		"ttl number":        role("ttl: 5"),
-		"ttl unit":          role("ttl: 5d"),
+		"ttl unit":          role("ttl: 5w"),
+		"ttl of days":       role("ttl: 1.5d"),
+		"ttl hours first":   role("ttl: 1h1d"),
 		"mode":              role("mode: both"),
 		"on_conflict":       role("on_conflict: drop"),
 		"on_source_lost":    role("on_source_lost: answer-all"),
@@ -169,6 +177,17 @@ func TestSchemaRejects(t *testing.T) {
 		"listen IPv6":       good + `netbios: {listen: [{address: "[::1]:137"}]}` + "\n",
 		"own name suffix":   good + `netbios: {name: "A<20>"}` + "\n",
 		"node status":       good + "netbios: {node_status: {others: full}}\n",
+		"wins key":          wins("mode: own, name: x"),
+		"wins mode":         wins("mode: on"),
+		"wins without mode": wins("min_ttl: 1h"),
+		"wins ttl":          wins("mode: own, max_ttl: 6"),
+		"wins suffix":       wins("mode: own, dns_suffix: corp"),
+		"wins records":      wins("mode: own, limits: {records: 0}"),
+		"wins challenges":   wins("mode: own, limits: {challenges: 65536}"),
+		"wins limit":        wins("mode: own, limits: {names: 1}"),
+		"wins database":     wins("mode: own, database: ''"),
+		"policy":            good + "policy: [policy.yaml]\n",
+		"policy path":       good + "policy: ''\n",
 		"log level":         good + "log: {level: trace}\n",
 		"socket":            good + "control: {socket: ''}\n",
 	} {

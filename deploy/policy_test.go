@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -136,6 +137,34 @@ func checkCovered(t *testing.T, run *policy.Runner, isSample bool) {
 		if own && isSample && r.Reason == "" {
 			t.Errorf("rule %s has no reason", r.ID)
 		}
+	}
+}
+
+// TestPolicyOfSamples: the policy that a sample names is there, is written for it and suits it.
+func TestPolicyOfSamples(t *testing.T) {
+	named := 0
+	for _, file := range samples(t) {
+		c, err := config.Load(filepath.FromSlash(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Policy == "" {
+			continue
+		}
+		named++
+		p, err := policy.Load(c.Policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.CheckWorld(c.World); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		if p.ConfigPath() != filepath.FromSlash(file) {
+			t.Errorf("%s names %s, which is written for %s", file, c.Policy, p.ConfigPath())
+		}
+	}
+	if named < 2 {
+		t.Errorf("%d samples name a policy", named)
 	}
 }
 

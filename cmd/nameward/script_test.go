@@ -80,7 +80,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 			return
 		}
 		for _, r := range st.Roles {
-			last = r.State + " " + strings.Join(r.Served, ",") + " " + r.Why + " " + st.Config.Error
+			last = r.State + " " + strings.Join(r.Served, ",") + " " + r.Why + " " + st.Config.Error + " " + st.Policy.Error
 			if r.Role == args[0] && strings.Contains(last, args[1]) {
 				return
 			}

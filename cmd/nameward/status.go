@@ -94,6 +94,10 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 		fmt.Fprintf(w, "! configuration: the file is bad since %s, the one loaded %s ago is in force\n%s\n", st.Config.Rejected.Format(time.DateTime),
 			age(st.Config.Loaded, now), indent(st.Config.Error))
 	}
+	if st.Policy.Error != "" {
+		fmt.Fprintf(w, "! policy: the file is bad since %s, the one loaded %s ago is in force\n%s\n", st.Policy.Rejected.Format(time.DateTime),
+			age(st.Policy.Loaded, now), indent(st.Policy.Error))
+	}
 	if st.Store.Error != "" {
 		fmt.Fprintf(w, "! store %s: the state cannot be saved: %s\n", st.Store.Path, st.Store.Error)
 	}
@@ -118,7 +122,11 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 			fmt.Fprintf(w, "! check of %s for %s (%s): %s %s\n", c.Node, c.Role, c.Target, c.Verdict, c.Error)
 		}
 	}
-	fmt.Fprintf(w, "change %d, %s\n", st.Change, count(len(st.Roles), "role"))
+	rules := ""
+	if st.Policy.File != "" {
+		rules = ", " + count(st.Policy.Rules, "policy rule")
+	}
+	fmt.Fprintf(w, "change %d, %s%s\n", st.Change, count(len(st.Roles), "role"), rules)
 }
 
 func indent(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") }

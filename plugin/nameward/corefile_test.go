@@ -22,6 +22,8 @@ import (
 	_ "github.com/coredns/coredns/plugin/root"
 	_ "github.com/coredns/coredns/plugin/tls"
 	_ "github.com/coredns/coredns/plugin/transfer"
+
+	"github.com/nameward/nameward/registry/config"
 )
 
 func init() {
@@ -165,6 +167,17 @@ func TestReadme(t *testing.T) {
 				t.Errorf("reads %s, not %s", guards.first().path, path)
 			}
 		})
+	}
+}
+
+// TestReadmeNamesEveryKey of the top of nameward.yaml.
+func TestReadmeNamesEveryKey(t *testing.T) {
+	_, list, _ := strings.Cut(readmeText(t), "\nIts keys are:\n")
+	list, _, _ = strings.Cut(list, "\nThe policy is followed too.")
+	for _, key := range config.Keys() {
+		if !strings.Contains(key, ".") && !strings.Contains(list, "`"+key+"`") {
+			t.Errorf("README.md does not list %s", key)
+		}
 	}
 }
 

@@ -40,6 +40,8 @@ type Guard struct {
 	netbios netbiosService
 	notify  *notifier
 
+	policies policyFile
+
 	mu      sync.Mutex // held while a configuration is put in force
 	closed  bool       // no configuration is put in force any more
 	cfg     *config.Config
@@ -67,11 +69,13 @@ const firstWord = 2 * time.Second
 type Loaded struct {
 	*config.Config
 	digest digest // of its text
+	policy draft
 }
 
 type digest [sha256.Size]byte
 
-// Load reads and checks the configuration file at path. The error names every problem.
+// Load reads and checks the configuration file at path and the policy that it names. The error names every
+// problem.
 func Load(path string) (*Loaded, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -81,7 +85,11 @@ func Load(path string) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Loaded{cfg, sha256.Sum256(content)}, nil
+	pol, err := readPolicy(cfg.Policy, cfg.World)
+	if err != nil {
+		return nil, err
+	}
+	return &Loaded{cfg, sha256.Sum256(content), pol}, nil
 }
 
 // Start runs the world of a configuration that was loaded from path. It returns when every claim file
@@ -97,6 +105,7 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	if g.reg, err = registry.Open(cfg.World, store, log); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	g.startWith(loaded.policy)
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
 	g.files, g.probes = file.New(g.reg, log), probe.New(g.reg, log)
@@ -126,13 +135,14 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 // fails is logged and does not take the others along, for stale beats blank.
 func (g *Guard) run(ctx context.Context) {
 	ctl := &control.Server{
-		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus,
+		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus, Policy: g.policyStatus,
 		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Listen: g.listen, StorePath: g.cfg.Store.Bolt, Log: g.log,
 	}
 	socket := g.cfg.Control.Socket
 	for name, task := range map[string]func(context.Context) error{
 		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run, "configuration file": g.followConfig,
-		"control": func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
+		"policy file": g.followPolicy,
+		"control":     func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
 	} {
 		g.task(ctx, name, task)
 	}
@@ -227,19 +237,21 @@ func (g *Guard) followConfig(ctx context.Context) error {
 // maxConfig bounds the configuration file in octets.
 const maxConfig = 256 << 20
 
-// Reload reads the configuration file and puts it in force, all of it or nothing. The error names
-// every problem; the last good configuration then stays. Whoever asks by hand gets an answer even if
-// the file is the same.
+// Reload reads the configuration file and the policy and puts each in force, all of it or nothing. The
+// error names every problem; the last good configuration or policy then stays. Whoever asks by hand gets
+// an answer even if the files are the same.
 func (g *Guard) Reload() error {
+	defer g.policies.announce()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	content, err := os.ReadFile(g.path)
-	return g.judge(content, err)
+	return g.judgePolicyToo(g.judge(content, err))
 }
 
 // news takes what the follower read. It is passed over when the file as it is now was judged already:
 // it is no news, or old news, because Reload was faster.
 func (g *Guard) news(content []byte, err error) error {
+	defer g.policies.announce()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.upToDate() {
@@ -292,12 +304,17 @@ func (g *Guard) reloadCounts() reloadCounts {
 
 // putInForce applies a new configuration. What can fail comes first.
 func (g *Guard) putInForce(content []byte) error {
+	g.policies.await("", digest{})
 	cfg, err := config.Parse(g.path, content)
 	if err != nil {
 		return err
 	}
 	if cfg.Store != g.cfg.Store || cfg.Control != g.cfg.Control {
 		return fmt.Errorf("%s: store and control socket cannot change while nameward runs; restart it to move them", g.path)
+	}
+	pol, err := g.policyFor(cfg.Policy, cfg.World)
+	if err != nil {
+		return err
 	}
 	ctx := context.Background()
 	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
@@ -307,6 +324,7 @@ func (g *Guard) putInForce(content []byte) error {
 		return errors.Join(err, g.netbios.apply(ctx, g.cfg.NetBIOS))
 	}
 	g.cfg = cfg
+	g.takePolicy(pol)
 	ApplyLog(cfg.Log)
 	g.configureSources(cfg)
 	return nil

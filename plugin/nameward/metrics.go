@@ -23,6 +23,9 @@ var (
 	storeDesc    = desc("store_failing", "1 while the state cannot be saved.")
 	loadedDesc   = desc("config_loaded_timestamp_seconds", "When the configuration in force was taken.")
 	rejectedDesc = desc("config_rejected", "1 while the configuration file is bad and the last good one is in force.")
+	policyDesc   = desc("policy_rejected", "1 while the policy file is bad and the last good one is in force.")
+	policyAtDesc = desc("policy_loaded_timestamp_seconds", "When the policy in force was taken.")
+	rulesDesc    = desc("policy_rules", "Rules of the policy file in force; those behind them that are built in are not counted.")
 	reloadsDesc  = desc("config_reloads_total", "Configurations read while running, by result.", "result")
 	packetsDesc  = desc("nbns_packets_total", "Packets of the NetBIOS name service by outcome.", "outcome")
 	notifiesDesc = desc("notifies_total", "NOTIFYs to secondaries by result.", "result")
@@ -35,6 +38,7 @@ type collector struct{}
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		rolesDesc, changesDesc, claimsDesc, commitsDesc, storeDesc, loadedDesc, rejectedDesc, reloadsDesc, packetsDesc, notifiesDesc, drainedDesc,
+		policyDesc, policyAtDesc, rulesDesc,
 	} {
 		ch <- d
 	}
@@ -69,6 +73,10 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 	counter(commitsDesc, counts.CommitErrors, "error")
 	gauge(loadedDesc, float64(status.Loaded.UnixMilli())/1000)
 	gauge(rejectedDesc, oneIf(status.Error != ""))
+	rules := g.policyStatus()
+	gauge(policyDesc, oneIf(rules.Error != ""))
+	gauge(policyAtDesc, float64(rules.Loaded.UnixMilli())/1000)
+	gauge(rulesDesc, float64(rules.Rules))
 	counter(reloadsDesc, reloads.good, "ok")
 	counter(reloadsDesc, reloads.bad, "rejected")
 	counter(notifiesDesc, g.notify.counts.acknowledged.Load(), "acknowledged")

@@ -9,7 +9,7 @@ import (
 )
 
 // units are the last word of a metric's name, before _total. Plain counts are named for what is counted.
-var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "packets", "drained", "queries", "answers", "notifies"}
+var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "rules", "packets", "drained", "queries", "answers", "notifies"}
 
 // labels are the labels in use, each with how many values it may have.
 var labels = map[string]int{"state": 5, "outcome": 32, "result": 2}
@@ -54,8 +54,8 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 	}
-	if n != 13 {
-		t.Errorf("%d metrics, want 13", n)
+	if n != 16 {
+		t.Errorf("%d metrics, want 16", n)
 	}
 }
 

@@ -95,6 +95,10 @@ func (c *checker) config(r *rawConfig) *Config {
 	if n := len(out.Control.Socket); r.socket.OK && n > maxSocket {
 		c.d.Problemf(r.socket.At, "the path of the control socket has %d octets, %d is the most for a socket: write a shorter one", n, maxSocket)
 	}
+	out.NetBIOS.WINS = c.wins(r, out)
+	if r.policy.OK {
+		out.Policy = relativeTo(c.file, r.policy.Value)
+	}
 	out.Log = Log{Level: logLevels[r.logLevel.Or(1)], Format: logFormats[r.logForm.Or(0)]}
 	return out
 }

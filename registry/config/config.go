@@ -18,6 +18,7 @@ type Config struct {
 	Control Control
 	Store   Store
 	Log     Log
+	Policy  string // path of the file with the registration rules; "" for the built-in ones
 }
 
 // Kinds of sources, as in SourceSpec and registry.Source. The third is registry.SourceOperator.
@@ -68,6 +69,7 @@ type NetBIOS struct {
 	Listen     []Listen
 	Forward    []netip.AddrPort // WINS servers that are asked for other names
 	NodeStatus NodeStatus
+	WINS       WINS
 }
 
 // Listen is one place that the name service listens at: an address or an interface.

@@ -165,6 +165,57 @@ func TestNotify(t *testing.T) {
 	}
 }
 
+func TestWINS(t *testing.T) {
+	def := WINS{
+		Mode: ModeOwn, Database: filepath.FromSlash("/var/lib/nameward/wins.db"), MinTTL: 40 * time.Minute, MaxTTL: 6 * day,
+		ExtinctionInterval: 4 * day, ExtinctionTimeout: 6 * day,
+		Limits: WINSLimits{Records: 1_000_000, PerAddress: 2000, Challenges: 1024, Queue: 8192},
+	}
+	with := func(f func(w *WINS)) WINS { w := def; f(&w); return w }
+	for _, tt := range []struct {
+		text, store string
+		want        WINS
+	}{
+		{"{mode: own}", "", def},
+		{"{mode: forward}", "", with(func(w *WINS) { w.Mode = ModeForward })},
+		{"{mode: both, dns_suffix: Corp.Example}", "", with(func(w *WINS) { w.Mode, w.DNSSuffix = ModeBoth, "corp.example." })},
+		{"{mode: own}", "run/nameward.db", with(func(w *WINS) { w.Database = filepath.FromSlash("etc/run/wins.db") })},
+		{"{mode: own, database: other.db}", "run/nameward.db", with(func(w *WINS) { w.Database = filepath.FromSlash("etc/other.db") })},
+		{"{mode: own, min_ttl: 1d12h, max_ttl: 10d, extinction_interval: 1h, extinction_timeout: 1m}", "", with(func(w *WINS) {
+			w.MinTTL, w.MaxTTL, w.ExtinctionInterval, w.ExtinctionTimeout = 36*time.Hour, 10*day, time.Hour, time.Minute
+		})},
+		{"{mode: own, min_ttl: 7d}", "", with(func(w *WINS) { w.MinTTL, w.MaxTTL = 7*day, 7*day })},
+		{"{mode: own, max_ttl: 30m}", "", with(func(w *WINS) { w.MinTTL, w.MaxTTL = 30*time.Minute, 30*time.Minute })},
+		{"{mode: own, limits: {records: 100}}", "", with(func(w *WINS) { w.Limits.Records, w.Limits.PerAddress = 100, 100 })},
+		{"{mode: own, limits: {per_address: 25, challenges: 1, queue: 2}}", "", with(func(w *WINS) {
+			w.Limits.PerAddress, w.Limits.Challenges, w.Limits.Queue = 25, 1, 2
+		})},
+	} {
+		t.Run(tt.text+tt.store, func(t *testing.T) {
+			text := "clusters: [{name: c, nodes: {a: {public: [192.0.2.1]}}}]\n" +
+				`netbios: {listen: [{address: "0.0.0.0:137"}], forward: [10.1.1.5], wins: ` + tt.text + "}\n"
+			if tt.store != "" {
+				text += "store: {bolt: " + tt.store + "}\n"
+			}
+			if got := parse(t, text).NetBIOS.WINS; got != tt.want {
+				t.Errorf("-want +got:\n%s", cmp.Diff(tt.want, got))
+			}
+		})
+	}
+}
+
+func TestPolicyPath(t *testing.T) {
+	abs := filepath.Join(t.TempDir(), "policy.yaml")
+	for written, want := range map[string]string{"policy.yaml": "etc/policy.yaml", "../policy/a.yaml": "policy/a.yaml", abs: abs} {
+		if got := parse(t, design+"policy: "+written+"\n").Policy; got != filepath.FromSlash(want) {
+			t.Errorf("policy %s: got %s, want %s", written, got, want)
+		}
+	}
+	if got := parse(t, design).Policy; got != "" {
+		t.Errorf("no policy: got %s", got)
+	}
+}
+
 func TestRoles(t *testing.T) {
 	const nodes = "nodes: {a: {public: [192.0.2.1], check: [10.9.0.1]}, b: {public: [192.0.2.2, 192.0.2.1], check: [10.9.0.2]}, c: {public: [\"2001:db8::1\"]}}"
 	for _, tt := range []struct {

@@ -31,6 +31,8 @@ func Keys() []string {
 	add("netbios", netbiosShape.Keys())
 	add("netbios.listen[]", listenShape.Keys())
 	add("netbios.node_status", statusShape.Keys())
+	add("netbios.wins", winsShape.Keys())
+	add("netbios.wins.limits", limitsShape.Keys())
 	add("control", controlShape.Keys())
 	add("store", storeShape.Keys())
 	add("log", logShape.Keys())

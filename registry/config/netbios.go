@@ -16,6 +16,9 @@ type rawNetBIOS struct {
 	forward yamlat.List[netip.AddrPort]
 	full    prefixes
 	others  number
+	wins    rawWINS
+
+	listenBad bool // listen is written, and is no list
 }
 
 type rawListen struct {
@@ -39,7 +42,7 @@ var netbiosShape = yamlat.Shape[rawNetBIOS]{
 			r.name = text{At: name.At, OK: name.OK, Value: name.Value.Base()}
 		}},
 		{Key: "listen", Set: func(d *decoder, n *node, r *rawNetBIOS) {
-			d.Each(n, func(n *node) {
+			_, ok := d.Each(n, func(n *node) {
 				var l rawListen
 				place, ok := listenShape.Decode(d, n, &l)
 				switch a, i := l.address.At, l.iface.At; {
@@ -50,10 +53,12 @@ var netbiosShape = yamlat.Shape[rawNetBIOS]{
 				}
 				r.listen = append(r.listen, l)
 			})
+			r.listenBad = !ok
 		}},
 		{Key: "forward", Set: func(d *decoder, n *node, r *rawNetBIOS) {
 			r.forward = yamlat.ListOf(d, n, func(d *decoder, n *node) yamlat.Item[netip.AddrPort] { return addrPort4(d, n, false) })
 		}},
+		{Key: "wins", Set: func(d *decoder, n *node, r *rawNetBIOS) { r.wins.at, _ = winsShape.Decode(d, n, &r.wins) }},
 		{Key: "node_status", Set: func(d *decoder, n *node, r *rawNetBIOS) { statusShape.Decode(d, n, r) }},
 	},
 }

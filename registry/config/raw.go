@@ -31,6 +31,7 @@ type rawConfig struct {
 	netbios  rawNetBIOS
 	socket   text
 	bolt     text
+	policy   text
 	logLevel number
 	logForm  number
 }
@@ -128,6 +129,7 @@ var fileShape = yamlat.Shape[rawConfig]{
 			})
 		}},
 		{Key: "netbios", Set: func(d *decoder, n *node, r *rawConfig) { netbiosShape.Decode(d, n, &r.netbios) }},
+		{Key: "policy", Set: func(d *decoder, n *node, r *rawConfig) { r.policy = path(d, n) }},
 		{Key: "control", Set: func(d *decoder, n *node, r *rawConfig) { controlShape.Decode(d, n, r) }},
 		{Key: "store", Set: func(d *decoder, n *node, r *rawConfig) { storeShape.Decode(d, n, r) }},
 		{Key: "log", Set: func(d *decoder, n *node, r *rawConfig) { logShape.Decode(d, n, r) }},

@@ -40,6 +40,7 @@ func newLab(t *testing.T) *lab {
 		Registry: l.reg, Version: "test", Config: func() ConfigStatus { return l.config },
 		Reload: func(context.Context) error { return l.reload }, StorePath: "memory",
 		Checks: func() []Check { return []Check{{Role: "relay", Node: "r1", Verdict: "down"}} },
+		Policy: func() PolicyStatus { return testPolicy },
 		Listen: func() Listen { return Listen{DNS: []string{"127.0.0.1:53"}} },
 	}
 	done := make(chan error, 2)
@@ -189,6 +190,30 @@ func TestVerbs(t *testing.T) {
 	}
 	if c, err := l.client.Reload(ctx); err != nil || c.File != l.config.File {
 		t.Errorf("reload: %+v %v", c, err)
+	}
+}
+
+// testPolicy is a policy whose file has become bad.
+var testPolicy = PolicyStatus{File: "/etc/nameward/policy.yaml", Rules: 3, Error: "policy.yaml:1:1: bad", Rejected: time.Unix(1, 0).UTC()}
+
+func TestPolicyStatus(t *testing.T) {
+	l := newLab(t)
+	st, err := l.client.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(testPolicy, st.Policy); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	seen := errors.New("seen")
+	err = l.client.Watch(t.Context(), func(ev Event) error {
+		if ev.Policy != testPolicy.Error {
+			t.Errorf("the event has %q", ev.Policy)
+		}
+		return seen
+	})
+	if !errors.Is(err, seen) {
+		t.Error(err)
 	}
 }
 

@@ -21,6 +21,8 @@ type Server struct {
 	Started  time.Time
 	// Config tells which configuration is in force.
 	Config func() ConfigStatus
+	// Policy tells which registration rules are in force; nil for the zero status.
+	Policy func() PolicyStatus
 	// Reload reads the configuration file again and puts it in force if it is good.
 	Reload func(context.Context) error
 	// Checks lists the health checks; nil for none.
@@ -151,6 +153,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	for _, o := range registry.Outcomes {
 		st.Claims[o.String()] = counts.Claims[o]
 	}
+	st.Policy = s.policy()
 	if s.Checks != nil {
 		st.Checks = s.Checks()
 	}
@@ -158,6 +161,13 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 		st.Listen = s.Listen()
 	}
 	reply(w, st)
+}
+
+func (s *Server) policy() PolicyStatus {
+	if s.Policy == nil {
+		return PolicyStatus{}
+	}
+	return s.Policy()
 }
 
 func textOf(err error) string {
@@ -175,7 +185,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 	for {
 		snap := s.Registry.Snapshot()
 		ev := Event{
-			Time: time.Now(), Change: snap.Change, Config: s.Config().Error, Store: textOf(snap.StoreErr), Roles: []Role{},
+			Time: time.Now(), Change: snap.Change, Config: s.Config().Error, Policy: s.policy().Error, Store: textOf(snap.StoreErr), Roles: []Role{},
 		}
 		for role := range snap.ChangedSince(last) {
 			ev.Roles = append(ev.Roles, RoleOf(role))

@@ -13,6 +13,7 @@ type Status struct {
 	Started time.Time                 `json:"started"`
 	Change  uint64                    `json:"change"`
 	Config  ConfigStatus              `json:"config"`
+	Policy  PolicyStatus              `json:"policy"`
 	Store   StoreStatus               `json:"store"`
 	Listen  Listen                    `json:"listen"`
 	Roles   []Role                    `json:"roles"`
@@ -27,6 +28,15 @@ type Status struct {
 type ConfigStatus struct {
 	File     string    `json:"file"`
 	Loaded   time.Time `json:"loaded"`            // when the one in force was taken
+	Error    string    `json:"error,omitempty"`   // what is wrong with the file as it is now
+	Rejected time.Time `json:"rejected,omitzero"` // since when
+}
+
+// PolicyStatus tells which registration rules are in force and whether newer ones were refused.
+type PolicyStatus struct {
+	File     string    `json:"file"`              // "" for the built-in rules alone
+	Rules    int       `json:"rules"`             // in the file
+	Loaded   time.Time `json:"loaded"`            // when those in force were taken
 	Error    string    `json:"error,omitempty"`   // what is wrong with the file as it is now
 	Rejected time.Time `json:"rejected,omitzero"` // since when
 }
@@ -95,6 +105,7 @@ type Event struct {
 	Time   time.Time `json:"time"`
 	Change uint64    `json:"change"`
 	Config string    `json:"config_error,omitempty"`
+	Policy string    `json:"policy_error,omitempty"`
 	Store  string    `json:"store_error,omitempty"`
 	Roles  []Role    `json:"roles"`
 }

@@ -171,7 +171,7 @@ func (d *D) Date(n *Node) Item[time.Time] {
 	return Item[time.Time]{at, true, v}
 }
 
-// Duration reads a time span such as 5s from lo to hi. It must be a multiple of step; a step of 0
+// Duration reads a time span such as 5s or 6d from lo to hi. It must be a multiple of step; a step of 0
 // allows any.
 func (d *D) Duration(n *Node, lo, hi, step time.Duration) Item[time.Duration] {
 	bad := Item[time.Duration]{}
@@ -180,7 +180,7 @@ func (d *D) Duration(n *Node, lo, hi, step time.Duration) Item[time.Duration] {
 	if !ok {
 		return bad
 	}
-	v, err := time.ParseDuration(w)
+	v, err := parseDuration(w)
 	switch {
 	case err != nil:
 		d.Badf(at, "%s", badDuration(w))
@@ -198,16 +198,39 @@ func badDuration(w string) string {
 	if _, err := strconv.ParseFloat(w, 64); err == nil {
 		return fmt.Sprintf("%s has no unit, write %ss", w, w)
 	}
-	if days, ok := strings.CutSuffix(w, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && 0 <= n && n < 1e5 {
-			return fmt.Sprintf("there is no unit d, write %dh", 24*n)
-		}
-	}
-	return fmt.Sprintf("%q is not a time span, write one such as 500ms, 5s, 10m or 1h", w)
+	return fmt.Sprintf("%q is not a time span, write one such as 500ms, 5s, 10m, 1h or 6d", w)
 }
 
-// Span writes a duration the short way: 1h, not 1h0m0s.
+const day = 24 * time.Hour
+
+// parseDuration is [time.ParseDuration] with days before the other units: 6d, 1d12h. A day has 24 hours.
+func parseDuration(w string) (time.Duration, error) {
+	days, rest, ok := strings.Cut(w, "d")
+	if !ok {
+		return time.ParseDuration(w)
+	}
+	const most = 1 << 16 // days, so that nothing overflows
+	n, err := strconv.ParseUint(days, 10, 16)
+	if err != nil {
+		return 0, err
+	}
+	if rest == "" {
+		return time.Duration(n) * day, nil
+	}
+	v, err := time.ParseDuration(rest)
+	if err == nil && (v < 0 || v > most*day/2 || !isDigit(rest[0])) {
+		err = strconv.ErrRange
+	}
+	return time.Duration(n)*day + v, err
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// Span writes a duration the short way: 1h, not 1h0m0s, and 6d from two days on.
 func Span(v time.Duration) string {
+	if v >= 2*day && v%day == 0 {
+		return strconv.Itoa(int(v/day)) + "d"
+	}
 	s := v.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

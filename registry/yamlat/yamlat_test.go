@@ -39,6 +39,7 @@ func with[T any](f func(d *D, n *Node) Item[T]) func(string) string {
 func TestValues(t *testing.T) {
 	str := with((*D).String)
 	dur := with(func(d *D, n *Node) Item[time.Duration] { return d.Duration(n, time.Second, time.Hour, time.Second) })
+	days := with(func(d *D, n *Node) Item[time.Duration] { return d.Duration(n, time.Hour, 7*day, time.Hour) })
 	num := with(func(d *D, n *Node) Item[int] { return d.Int(n, 1, 10) })
 	u64 := with((*D).Uint64)
 	boolean := with((*D).Bool)
@@ -74,12 +75,22 @@ func TestValues(t *testing.T) {
 		{dur, "duration long", "1h0m0s", "1h0m0s"},
 		{dur, "duration number", "5", "- | 1:1 5 has no unit, write 5s"},
 		{dur, "duration fraction", "1.5", "- | 1:1 1.5 has no unit, write 1.5s"},
-		{dur, "duration word", "soon", "- | 1:1 \"soon\" is not a time span, write one such as 500ms, 5s, 10m or 1h"},
-		{dur, "duration days", "7d", "- | 1:1 there is no unit d, write 168h"},
+		{dur, "duration word", "soon", "- | 1:1 \"soon\" is not a time span, write one such as 500ms, 5s, 10m, 1h or 6d"},
+		{dur, "duration days out of range", "7d", "- | 1:1 7d is out of range, want 1s to 1h"},
+		{days, "duration days", "6d", "144h0m0s"},
+		{days, "duration days and hours", "1d11h60m", "36h0m0s"},
+		{days, "duration no days", "0d1h", "1h0m0s"},
+		{days, "duration days range", "8d", "- | 1:1 8d is out of range, want 1h to 7d"},
+		{days, "duration days step", "1d90m", "- | 1:1 1d90m is not a multiple of 1h, write 25h or 26h"},
+		{days, "duration days behind", "1h1d", "- | 1:1 \"1h1d\" is not a time span, write one such as 500ms, 5s, 10m, 1h or 6d"},
+		{days, "duration days fraction", "1.5d", "- | 1:1 \"1.5d\" is not a time span, write one such as 500ms, 5s, 10m, 1h or 6d"},
+		{days, "duration days less", "1d-2h", "- | 1:1 \"1d-2h\" is not a time span, write one such as 500ms, 5s, 10m, 1h or 6d"},
+		{days, "duration days overflow", "65535d2000000h", "- | 1:1 \"65535d2000000h\" is not a time span, write one such as 500ms, 5s, 10m, 1h or 6d"},
+		{days, "duration many days", "70000d", "- | 1:1 \"70000d\" is not a time span, write one such as 500ms, 5s, 10m, 1h or 6d"},
 		{dur, "duration negative", "-5s", "- | 1:1 -5s is out of range, want 1s to 1h"},
 		{dur, "duration long range", "2h", "- | 1:1 2h is out of range, want 1s to 1h"},
 		{dur, "duration step", "2500ms", "- | 1:1 2500ms is not a multiple of 1s, write 2s or 3s"},
-		{dur, "duration overflow", "9999999999h", "- | 1:1 \"9999999999h\" is not a time span, write one such as 500ms, 5s, 10m or 1h"},
+		{dur, "duration overflow", "9999999999h", "- | 1:1 \"9999999999h\" is not a time span, write one such as 500ms, 5s, 10m, 1h or 6d"},
 		{num, "int", "10", "10"},
 		{num, "int low", "0", "- | 1:1 0 is not a whole number from 1 to 10"},
 		{num, "int hexadecimal", "0x5", "- | 1:1 0x5 is not a whole number from 1 to 10"},
