@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/store/boltfile"
 	"github.com/nameward/nameward/registry/store/storetest"
 )
 
@@ -65,8 +66,8 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"a file in use", func(t *testing.T, path string) { open(t, path) }, []string{"in use by another nameward"}},
 		{"a text file", func(t *testing.T, path string) { writeFile(t, path, []byte(strings.Repeat("hello\n", 5000))) },
-			[]string{"damaged or not a nameward state file", howToGoOn}},
-		{"a short file", func(t *testing.T, path string) { writeFile(t, path, []byte("x")) }, []string{"damaged or not", howToGoOn}},
+			[]string{"damaged or not a nameward state file", boltfile.HowToGoOn}},
+		{"a short file", func(t *testing.T, path string) { writeFile(t, path, []byte("x")) }, []string{"damaged or not", boltfile.HowToGoOn}},
 		{"a bbolt file of another program", func(t *testing.T, path string) {
 			edit(t, path, func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("etcd")); return err })
 		}, []string{"another program", "another path"}},
@@ -75,7 +76,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, []string{"another program"}},
 		{"a later format", func(t *testing.T, path string) {
 			_ = open(t, path).Close()
-			edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(meta).Put(formatKey, []byte(`"nameward state 2"`)) })
+			edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(meta).Put([]byte("format"), []byte(`"nameward state 2"`)) })
 		}, []string{"nameward state 2", "use the nameward that wrote it"}},
 		{"a bucket is missing", func(t *testing.T, path string) {
 			_ = open(t, path).Close()
@@ -90,7 +91,7 @@ func TestOpenRefuses(t *testing.T) {
 			if err := os.Truncate(path, 3*int64(os.Getpagesize())); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"damaged", howToGoOn}},
+		}, []string{"damaged", boltfile.HowToGoOn}},
 		{"a directory", func(t *testing.T, path string) {
 			if err := os.Mkdir(path, 0o700); err != nil {
 				t.Fatal(err)

@@ -9,11 +9,12 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/store/boltfile"
 )
 
 // Commit writes the delta in one transaction and returns when it is on stable storage.
 func (s *Store) Commit(d registry.Delta) error {
-	err := s.guard(func() error {
+	err := boltfile.Guard(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error { return write(tx, d) })
 	})
 	if err != nil {

@@ -9,12 +9,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/store/boltfile"
 )
 
 // Load reads all that was committed.
 func (s *Store) Load() (registry.Saved, error) {
 	var saved registry.Saved
-	err := s.guard(func() error {
+	err := boltfile.Guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error { return read(tx, &saved) })
 	})
 	if err != nil {
@@ -43,7 +44,7 @@ func read(tx *bbolt.Tx, saved *registry.Saved) (err error) {
 }
 
 func damaged(bucket, key []byte, err error) error {
-	return fmt.Errorf("it is damaged (%s %q: %w); %s", bucket, key, err, howToGoOn)
+	return boltfile.Damaged(fmt.Errorf("%s %q: %w", bucket, key, err))
 }
 
 // entry is a key and its value. The octets belong to the transaction.
@@ -75,14 +76,15 @@ func decode[V any](bucket []byte, entries []entry, values []V) error {
 	part := max(1000, (len(entries)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
 	for from := 0; from < len(entries); from += part {
 		to := min(from+part, len(entries))
-		g.Go(func() (err error) {
-			defer recoverDamage(&err)()
-			for i := from; i < to; i++ {
-				if err := json.Unmarshal(entries[i].raw, &values[i]); err != nil {
-					return damaged(bucket, entries[i].key, err)
+		g.Go(func() error {
+			return boltfile.Guard(func() error {
+				for i := from; i < to; i++ {
+					if err := json.Unmarshal(entries[i].raw, &values[i]); err != nil {
+						return damaged(bucket, entries[i].key, err)
+					}
 				}
-			}
-			return nil
+				return nil
+			})
 		})
 	}
 	return g.Wait()
