@@ -81,7 +81,11 @@ func decodeRData(b []byte, off, end int, op Opcode, typ Type) (RData, error) {
 	}
 	switch typ {
 	case TypeNB:
-		return decodeNB(data)
+		addrs, err := decodeNB(data)
+		if err != nil {
+			return nil, err
+		}
+		return addrs, nil
 	case TypeNBSTAT:
 		return decodeNodeStatus(data)
 	case TypeNull:
@@ -98,12 +102,12 @@ func decodeRData(b []byte, off, end int, op Opcode, typ Type) (RData, error) {
 	return Raw(clone(data)), nil
 }
 
-func decodeNB(data []byte) (RData, error) {
+func decodeNB(data []byte) (NB, error) {
 	if len(data)%addressLen != 0 {
 		return nil, ErrRData
 	}
 	if len(data) == 0 {
-		return NB(nil), nil
+		return nil, nil
 	}
 	addrs := make(NB, 0, len(data)/addressLen)
 	for ; len(data) > 0; data = data[addressLen:] {

@@ -32,6 +32,9 @@ type Client struct {
 	UnicastTimeout   time.Duration // wait after each of them; 0 means DefaultUnicastTimeout
 	BroadcastTries   int           // packets broadcast; 0 means DefaultBroadcastTries
 	BroadcastTimeout time.Duration // wait after each of them; 0 means DefaultBroadcastTimeout
+	ChallengeTries   int           // packets sent to an owner; 0 means DefaultChallengeTries
+	ChallengeTimeout time.Duration // wait after each of them; 0 means DefaultChallengeTimeout
+	ChallengePort    uint16        // of every owner; 0 means netbios.Port
 
 	once    sync.Once
 	turn    chan struct{} // holds one token during an exchange on Conn
@@ -136,7 +139,7 @@ func queryResult(name netbios.Name, r reply) QueryResult {
 func newID() uint16 { return uint16(rand.Uint32()) }
 
 // orDefault returns v, or def if v is zero or less.
-func orDefault[T int | time.Duration](v, def T) T {
+func orDefault[T int | uint16 | time.Duration](v, def T) T {
 	if v <= 0 {
 		return def
 	}

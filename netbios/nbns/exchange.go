@@ -33,9 +33,10 @@ type exchange struct {
 
 // reply is a response that answers the request of an exchange.
 type reply struct {
-	msg  netbios.Message
-	from netip.AddrPort
-	rtt  time.Duration
+	msg    netbios.Message
+	from   netip.AddrPort
+	rtt    time.Duration
+	wacked bool // a WACK came before it
 }
 
 // exchange sends the request until it is answered or the tries are used up. It returns one reply for
@@ -97,15 +98,45 @@ func endReads(ctx context.Context, conn net.PacketConn) func() {
 	}
 }
 
+// receive hands packets to take until that is done or the deadline, which take may move, has passed. That
+// time has passed is no error.
+func receive(
+	ctx context.Context, conn net.PacketConn, buf []byte, deadline *time.Time,
+	take func(b []byte, from netip.AddrPort) (done bool, err error),
+) error {
+	for {
+		if err := conn.SetReadDeadline(*deadline); err != nil {
+			return err
+		}
+		// Only now: if ctx ended before, its deadline has just been overwritten.
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		n, from, err := conn.ReadFrom(buf)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		case err != nil:
+			return err
+		}
+		if done, err := take(buf[:n], addrPort(from)); done || err != nil {
+			return err
+		}
+	}
+}
+
 // run is an exchange in progress.
 type run struct {
 	exchange
-	conn    net.PacketConn
-	ignored *ignoredCounters
-	buf     []byte
-	begin   time.Time // of the first packet
-	replies []reply
-	wacked  bool
+	conn     net.PacketConn
+	ignored  *ignoredCounters
+	buf      []byte
+	begin    time.Time // of the first packet
+	deadline time.Time // of the wait for an answer
+	replies  []reply
+	wacked   bool
 }
 
 func (r *run) run(ctx context.Context, packet []byte) ([]reply, error) {
@@ -114,7 +145,8 @@ func (r *run) run(ctx context.Context, packet []byte) ([]reply, error) {
 		if _, err := r.conn.WriteTo(packet, net.UDPAddrFromAddrPort(r.to)); err != nil {
 			return nil, err
 		}
-		if err := r.receive(ctx, time.Now().Add(r.timeout)); err != nil {
+		r.deadline = time.Now().Add(r.timeout)
+		if err := receive(ctx, r.conn, r.buf, &r.deadline, r.take); err != nil {
 			return nil, err
 		}
 		if len(r.replies) > 0 {
@@ -127,40 +159,20 @@ func (r *run) run(ctx context.Context, packet []byte) ([]reply, error) {
 	return nil, fmt.Errorf("no answer in %d tries: %w", r.tries, os.ErrDeadlineExceeded)
 }
 
-// receive collects replies until the deadline, or until there is one to a unicast request. That time
-// has passed is no error.
-func (r *run) receive(ctx context.Context, deadline time.Time) error {
-	for {
-		if err := r.conn.SetReadDeadline(deadline); err != nil {
-			return err
+// take looks at one packet. It is done with the reply to a unicast request.
+func (r *run) take(b []byte, from netip.AddrPort) (done bool, err error) {
+	m, v := r.judge(b, from, r.ignored)
+	switch v {
+	case verdictAnswer:
+		return r.add(m, from), nil
+	case verdictWack:
+		if r.wacked {
+			return true, ErrSecondWack
 		}
-		// Only now: if ctx ended before, its deadline has just been overwritten.
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		n, from, err := r.conn.ReadFrom(r.buf)
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return context.Cause(ctx)
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil
-		case err != nil:
-			return err
-		}
-		m, v := r.judge(r.buf[:n], addrPort(from), r.ignored)
-		switch v {
-		case verdictAnswer:
-			if r.add(m, addrPort(from)) {
-				return nil
-			}
-		case verdictWack:
-			if r.wacked {
-				return ErrSecondWack
-			}
-			r.wacked = true
-			deadline = time.Now().Add(wackWait(m))
-		}
+		r.wacked = true
+		r.deadline = time.Now().Add(wackWait(m))
 	}
+	return false, nil
 }
 
 // add keeps a reply and reports whether it was the last one to wait for. Some nodes answer a broadcast
@@ -171,7 +183,7 @@ func (r *run) add(m netbios.Message, from netip.AddrPort) bool {
 			return false
 		}
 	}
-	r.replies = append(r.replies, reply{msg: m, from: from, rtt: time.Since(r.begin)})
+	r.replies = append(r.replies, reply{msg: m, from: from, rtt: time.Since(r.begin), wacked: r.wacked})
 	return !r.broadcast || len(r.replies) == maxReplies
 }
 

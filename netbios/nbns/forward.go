@@ -25,25 +25,41 @@ type pendingKey struct {
 }
 
 // forward passes a query on to the WINS servers. A query that the client repeats meanwhile is not
-// passed on twice.
+// passed on twice. If none answers, our own database does, when there is one.
 func (s *Server) forward(p packet, id uint16, name netbios.Name) ([]byte, later, Outcome) {
 	key := pendingKey{p.from, id}
+	if outcome := s.begin(key); outcome != Forwarded {
+		return nil, nil, outcome
+	}
+	return nil, func(ctx context.Context) ([]byte, Outcome) {
+		defer s.forget(key)
+		reply, outcome := s.askUpstream(ctx, id, name)
+		if db := s.settings.Load().WINS.DB; outcome == ForwardedNothing && db != nil {
+			if own, ok := s.lookup(s.Snapshot(), db, name, id, nil); ok {
+				reply, outcome = own, Positive
+			}
+		}
+		p.note(name, outcome == Positive || outcome == Forwarded && netbios.IsPositive(reply))
+		return reply, outcome
+	}, Forwarded
+}
+
+// begin says whether something may be passed on now: Forwarded. It is Silent for what is under way
+// already, and Shed when too much is. The caller has to forget the key in the end.
+func (s *Server) begin(key pendingKey) Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, again := s.underWay[key]; again {
-		return nil, nil, Silent
+		return Silent
 	}
 	if len(s.underWay) >= maxForwarding {
-		return nil, nil, Shed
+		return Shed
 	}
 	if s.underWay == nil {
 		s.underWay = map[pendingKey]struct{}{}
 	}
 	s.underWay[key] = struct{}{}
-	return nil, func(ctx context.Context) ([]byte, Outcome) {
-		defer s.forget(key)
-		return s.askUpstream(ctx, id, name)
-	}, Forwarded
+	return Forwarded
 }
 
 func (s *Server) forget(key pendingKey) {

@@ -12,14 +12,20 @@ import (
 // which then has the outcome too. Every packet ends in exactly one outcome.
 func (s *Server) handle(snap *registry.Snapshot, p packet, dst []byte) (reply []byte, more later, outcome Outcome) {
 	h, q, err := netbios.ParseQuestion(p.data)
+	set := s.settings.Load()
 	switch {
 	case err != nil && h.IsResponse():
 		// Never answer a response: two servers would talk for ever.
+		if set.WINS.DB != nil {
+			s.noteResponse(snap, p, set.WINS.DB)
+		}
 		return nil, nil, Response
 	case err != nil:
 		return nil, nil, malformed(err)
 	case q.Class != netbios.ClassIN:
 		return nil, nil, Silent
+	case h.Opcode != netbios.OpQuery && set.WINS.DB != nil:
+		return s.claim(p, set, dst)
 	case h.Opcode != netbios.OpQuery:
 		reply, outcome = s.handleClaim(snap, p, q.Name, dst)
 		return reply, nil, outcome
@@ -32,7 +38,7 @@ func (s *Server) handle(snap *registry.Snapshot, p packet, dst []byte) (reply []
 		// RFC 1002, Section 4.2.1.1: B says that the packet was broadcast; this one was not.
 		return nil, nil, Silent
 	}
-	return s.nameQuery(snap, p, h, q.Name, dst)
+	return s.nameQuery(snap, set, p, h, q.Name, dst)
 }
 
 func malformed(err error) Outcome {
@@ -47,18 +53,28 @@ func malformed(err error) Outcome {
 	return BadHeader
 }
 
-// nameQuery answers a name query: RFC 1002, Section 5.1.4.2 for the server, 5.1.1.3 for broadcasts.
-func (s *Server) nameQuery(snap *registry.Snapshot, p packet, h netbios.Header, name netbios.Name, dst []byte) ([]byte, later, Outcome) {
+// nameQuery answers a name query: RFC 1002, Section 5.1.4.2 for the server, 5.1.1.3 for broadcasts. A query
+// with RD clear is for the names of the one who is asked, and not for those of others.
+func (s *Server) nameQuery(snap *registry.Snapshot, set *Settings, p packet, h netbios.Header, name netbios.Name, dst []byte) ([]byte, later, Outcome) {
 	if role, ok := snap.NetBIOS(name); ok {
 		reply, outcome := guarded(role, p, h.ID, name, dst)
+		p.note(name, outcome == Positive)
 		return reply, nil, outcome
 	}
-	switch {
-	case p.broadcast:
+	recursive := h.Flags&netbios.FlagRecursionDesired != 0
+	if p.broadcast {
 		return nil, nil, Silent
-	case len(s.settings.Load().Forward) > 0 && h.Flags&netbios.FlagRecursionDesired != 0:
+	}
+	if recursive && set.WINS.DB != nil && !(set.WINS.Front && len(set.Forward) > 0) {
+		if reply, ok := s.lookup(snap, set.WINS.DB, name, h.ID, dst); ok {
+			p.note(name, true)
+			return reply, nil, Positive
+		}
+	}
+	if recursive && len(set.Forward) > 0 {
 		return s.forward(p, h.ID, name)
 	}
+	p.note(name, false)
 	return netbios.AppendNegativeQueryResponse(dst, h.ID, netbios.RcodeName, name), nil, Negative
 }
 
@@ -121,7 +137,7 @@ func firstIPv4(addrs []netip.Addr) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// handleClaim deals with registrations, refreshes and releases. There is no database here: a node that
+// handleClaim deals with registrations, refreshes and releases where there is no database: a node that
 // registers a guarded name is quietly accepted, since a refusal would fail its cluster resource, and
 // nothing that it says is published. The role's state decides.
 func (s *Server) handleClaim(snap *registry.Snapshot, p packet, name netbios.Name, dst []byte) ([]byte, Outcome) {

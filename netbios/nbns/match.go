@@ -64,7 +64,11 @@ func (x exchange) verdict(m netbios.Message) verdict {
 		return verdictIgnore
 	}
 	positive := m.Rcode == netbios.RcodeOK
-	if !answers(x.request.Form(), form) || x.broadcast && !positive || positive && !hasData(m) {
+	if !answers(x.request.Form(), form) || x.broadcast && !positive {
+		return verdictIgnore
+	}
+	// A negative query response has a NULL record; all others have data, RFC 1002, Section 4.2.
+	if form != netbios.FormNegativeQuery && !hasData(m) {
 		return verdictIgnore
 	}
 	return verdictAnswer
@@ -76,14 +80,14 @@ func (x exchange) sameName(records []netbios.Record) bool {
 	return len(records) > 0 && records[0].Name.Fold() == x.request.Questions[0].Name.Fold()
 }
 
-// hasData reports whether a positive response has the one answer with data that it stands for. A
-// client that took less would report a name without an address.
+// hasData reports whether a response has the one answer with data that its form calls for. A client
+// that took less would report a name without an address.
 func hasData(m netbios.Message) bool {
 	switch data := m.Answers[0].Data.(type) {
 	case netbios.NB:
-		return len(m.Answers) == 1 && len(data) > 0
+		return len(m.Answers) == 1 && m.Answers[0].Class == netbios.ClassIN && len(data) > 0
 	case netbios.NodeStatus:
-		return len(m.Answers) == 1
+		return len(m.Answers) == 1 && m.Form() == netbios.FormNodeStatusResponse
 	}
 	return false
 }

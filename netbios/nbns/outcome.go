@@ -26,6 +26,7 @@ const (
 	BadName                         // malformed: name
 	BadRecord                       // malformed: record
 	SendFailed                      // answered later, and the socket did not take the reply
+	Registered                      // a request for the WINS database, which counts what becomes of it
 	outcomes
 )
 
@@ -43,6 +44,7 @@ func (o Outcome) String() string {
 		"positive", "negative", "node-status", "node-status-short", "forwarded", "forwarded-no-answer", "filtered",
 		"quiet-accept", "quiet-ignore", "unsupported", "silent", "no-holder", "response", "shed", "malformed-short",
 		"malformed-header", "malformed-name", "malformed-record", "send-failed",
+		"wins",
 	}[o]
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/netbios/wins/usage"
 	"github.com/nameward/nameward/registry"
 )
 
@@ -38,6 +39,7 @@ type Settings struct {
 	StatusOff bool
 	// Forward lists the WINS servers that are asked, in this order, for names that are not guarded.
 	Forward []netip.AddrPort
+	WINS    WINS
 }
 
 // Configure puts settings in force for the packets to come.
@@ -48,6 +50,31 @@ type packet struct {
 	data      []byte
 	from      netip.AddrPort
 	broadcast bool
+	route     route
+	desk      *desk
+}
+
+// desk is where the packets of one socket are dealt with: who sends their late answers, and who notes what
+// was asked for.
+type desk struct {
+	late  *lateSink
+	notes *usage.Recorder // of the tracker that tracks says; nil for none
+	of    *usage.Tracker
+}
+
+// track takes notes with another tracker from now on.
+func (d *desk) track(t *usage.Tracker) {
+	if d.of == t {
+		return
+	}
+	if d.notes != nil {
+		d.notes.Close()
+	}
+	d.of, d.notes = t, nil
+	if t != nil {
+		d.notes = t.Recorder()
+	}
+	d.late.notes.Store(d.notes)
 }
 
 // later is a reply that takes time, with the packet's outcome; it is called in a goroutine of its own.
@@ -60,6 +87,8 @@ func (s *Server) Serve(ctx context.Context, sock *Socket) error {
 	// Of this socket alone: others may go on for as long as they like.
 	var forwarding sync.WaitGroup
 	defer forwarding.Wait()
+	d := &desk{late: &lateSink{server: s, out: newOutgoing(sock)}}
+	defer d.track(nil)
 	for {
 		n, err := sock.read()
 		switch {
@@ -72,18 +101,20 @@ func (s *Server) Serve(ctx context.Context, sock *Socket) error {
 			s.Log.Debug().Err(err).Msg("receiving")
 			continue
 		}
-		s.serveBatch(ctx, sock, n, &forwarding)
+		s.serveBatch(ctx, sock, n, d, &forwarding)
 	}
 }
 
-func (s *Server) serveBatch(ctx context.Context, sock *Socket, n int, forwarding *sync.WaitGroup) {
+func (s *Server) serveBatch(ctx context.Context, sock *Socket, n int, d *desk, forwarding *sync.WaitGroup) {
 	snap := s.Snapshot()
+	d.track(s.settings.Load().WINS.Usage)
 	for i := range n {
 		p, ok := sock.packet(i)
 		if !ok {
 			s.Counters[Silent].Add(1)
 			continue
 		}
+		p.desk = d
 		reply, more, outcome := s.handle(snap, p, sock.room(i))
 		if more != nil {
 			send := sock.replier(i)

@@ -118,7 +118,7 @@ func (s *Socket) packet(i int) (packet, bool) {
 		return packet{}, false
 	}
 	info := &s.info[i]
-	p := packet{data: s.rx.data(i), from: from, broadcast: info.to != info.local}
+	p := packet{data: s.rx.data(i), from: from, broadcast: info.to != info.local, route: route{s.rx.addrs[i], info.local}}
 	if p.broadcast {
 		return p, s.allowed[info.ifIndex]
 	}
@@ -148,6 +148,66 @@ func (s *Socket) replier(i int) func([]byte) error {
 		_, _, err := s.udp.WriteMsgUDPAddrPort(reply, oob, to)
 		return err
 	}
+}
+
+// route is the way back to who sent a packet: to its source, from the address that was asked.
+type route struct {
+	to    unix.RawSockaddrInet4
+	local netip.Addr
+}
+
+// outgoing sends replies in batches of its own, beside the loop that receives. One goroutine at a time may
+// queue and flush.
+type outgoing struct {
+	sock   *Socket
+	tx     mmsg
+	rooms  [batch][]byte
+	oobs   [batch][]byte
+	queued int
+}
+
+func newOutgoing(s *Socket) *outgoing {
+	o := &outgoing{sock: s}
+	o.tx.call, o.tx.try = unix.SYS_SENDMMSG, o.tx.tryOnce
+	for i := range batch {
+		o.rooms[i] = make([]byte, 0, maxReply)
+		if !s.bound {
+			o.oobs[i] = sourceOOB()
+		}
+	}
+	return o
+}
+
+// room is where the next reply may be built.
+func (o *outgoing) room() []byte { return o.rooms[o.queued][:0] }
+
+// queue sends a reply with the next flush, or when a batch is full.
+func (o *outgoing) queue(r route, reply []byte) error {
+	oob := o.oobs[o.queued]
+	if !o.sock.bound {
+		setSource(oob, r.local)
+	}
+	o.tx.addrs[o.queued] = r.to
+	o.tx.set(o.queued, reply, &o.tx.addrs[o.queued], oob)
+	if o.queued++; o.queued < batch {
+		return nil
+	}
+	return o.flush()
+}
+
+func (o *outgoing) flush() error {
+	n := o.queued
+	o.queued = 0
+	return o.tx.send(o.sock.raw, n)
+}
+
+// now sends one reply at once; any goroutine may.
+func (o *outgoing) now(r route, reply []byte) error {
+	oob := sourceOOB()
+	setSource(oob, r.local)
+	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&r.to.Port))[:])
+	_, _, err := o.sock.udp.WriteMsgUDPAddrPort(reply, oob, netip.AddrPortFrom(netip.AddrFrom4(r.to.Addr), port))
+	return err
 }
 
 // oobLen is the room for one in_pktinfo.

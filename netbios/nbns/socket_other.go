@@ -48,7 +48,7 @@ func (s *Socket) read() (int, error) {
 }
 
 func (s *Socket) packet(int) (packet, bool) {
-	p := packet{data: s.buf[:s.n], from: s.from}
+	p := packet{data: s.buf[:s.n], from: s.from, route: route(s.from)}
 	p.broadcast = s.n > 3 && s.buf[3]&0x10 != 0
 	return p, s.from.Port() != 0 && (!p.broadcast || s.hears)
 }
@@ -71,4 +71,26 @@ func (s *Socket) replier(int) func([]byte) error {
 		_, err := s.udp.WriteToUDPAddrPort(reply, to)
 		return err
 	}
+}
+
+// route is the way back to who sent a packet.
+type route netip.AddrPort
+
+// outgoing sends replies beside the loop that receives.
+type outgoing struct {
+	udp *net.UDPConn
+	buf [maxReply]byte
+}
+
+func newOutgoing(s *Socket) *outgoing { return &outgoing{udp: s.udp} }
+
+func (o *outgoing) room() []byte { return o.buf[:0] }
+
+func (o *outgoing) queue(r route, reply []byte) error { return o.now(r, reply) }
+
+func (o *outgoing) flush() error { return nil }
+
+func (o *outgoing) now(r route, reply []byte) error {
+	_, err := o.udp.WriteToUDPAddrPort(reply, netip.AddrPort(r))
+	return err
 }

@@ -31,15 +31,15 @@ type joined struct {
 func (w *work) contest(r *Request, cur *Record) {
 	p := w.pendingFor(r.Name)
 	switch {
+	case p != nil && w.waits(p, r):
+		w.answer(r, Duplicate, 0)
 	case w.failed != nil:
 		w.answer(r, Unsaved, netbios.RcodeServer)
-	case p == nil && len(w.d.pending)+len(w.starts) >= w.set.Limits.Challenges:
+	case p == nil && !r.Waits && len(w.d.pending)-len(w.ended)+len(w.starts) >= w.set.Limits.Challenges:
 		w.answer(r, Shed, 0)
 	case p == nil:
 		w.starts = append(w.starts, &pending{req: r, record: *cur})
 		w.wait(r, cur.Len())
-	case w.waits(p, r):
-		w.answer(r, Duplicate, 0)
 	case w.waiting(p) >= maxWaiting:
 		w.answer(r, Shed, 0)
 	default:
@@ -50,7 +50,7 @@ func (w *work) contest(r *Request, cur *Record) {
 
 // wait sends a WACK, unless the claimant has one: a second one would be an error of the protocol.
 func (w *work) wait(r *Request, addrs int) {
-	if !r.waits {
+	if !r.Waits {
 		w.answers = append(w.answers, answered{r, Answer{Outcome: Waiting, Wack: true, TTL: wackTTL(addrs)}})
 	}
 }
@@ -97,6 +97,7 @@ func (w *work) settlePending() {
 		w.d.pending[p.record.Name] = p
 		w.d.asking.Go(func() { w.d.ask1(p) })
 	}
+	w.d.challenges.Store(int64(len(w.d.pending)))
 }
 
 // ask1 challenges one owner and hands the result to the writer.
@@ -108,42 +109,56 @@ func (d *Database) ask1(p *pending) {
 			addrs = append(addrs, m.Addr)
 		}
 	}
-	said := d.challenge(d.asks, p.record.Name, addrs)
+	said, err := d.challenge(d.asks, p.record.Name, addrs)
 	select {
-	case d.commands <- &command{do: func(w *work) { w.judge(p, said) }}:
+	case d.commands <- &command{do: func(w *work) { w.judge(p, said, err) }}:
 	case <-d.asks.Done():
 	}
 }
 
-// judge ends a challenge: its claimant gets the last word, and those who waited are looked at again.
-func (w *work) judge(p *pending, said []Challenged) {
+// judge ends a challenge: its claimant gets the last word, and those who waited, or came to wait in this
+// very batch, are looked at again.
+func (w *work) judge(p *pending, said []Challenged, err error) {
+	waiting := slices.Clone(p.waiting)
+	w.joined = slices.DeleteFunc(w.joined, func(j joined) bool {
+		if j.p == p {
+			waiting = append(waiting, j.r)
+		}
+		return j.p == p
+	})
 	w.ended = append(w.ended, p.record.Name)
-	w.judgeOne(p, said)
-	for _, r := range p.waiting {
+	w.judgeOne(p, said, err)
+	for _, r := range waiting {
 		r.verdict = w.d.guard.Admit(r)
 		w.handle(r)
 	}
 }
 
 // judgeOne decides by what the owner said. Role state and policy may have changed meanwhile, and so may
-// the record: whoever changed it is alive.
-func (w *work) judgeOne(p *pending, said []Challenged) {
+// the record: the claimant may have it now, as nobody else's, and else whoever changed it is alive.
+func (w *work) judgeOne(p *pending, said []Challenged, err error) {
 	r := p.req
 	r.verdict = w.d.guard.Admit(r)
-	cur, _ := w.find(r.Name)
-	switch {
-	case r.verdict.Guarded || r.verdict.Action != Publish:
+	if r.verdict.Guarded || r.verdict.Action != Publish {
 		w.handle(r)
 		return
-	case cur == nil || !cur.Equal(&p.record):
-		w.answer(r, Contested, netbios.RcodeActive)
-		return
 	}
-	addrs := w.vouched(r, cur, Active)
+	cur, state := w.find(r.Name)
+	addrs := w.vouched(r, cur, state)
 	if len(addrs) == 0 {
 		w.answer(r, Quarantined, 0)
 		return
 	}
 	c := newClaim(r, addrs, w.now, &w.set.Timers)
-	w.take(r, cur, c.challenged(cur, said))
+	s := c.register(cur, state)
+	switch {
+	case s.challenge && err != nil:
+		w.d.log.Warn().Err(err).Stringer("name", r.Name).Msg("the recorded owner of a name could not be asked")
+		s = step{outcome: Unasked, rcode: netbios.RcodeServer}
+	case s.challenge && cur.Equal(&p.record):
+		s = c.challenged(cur, said)
+	case s.challenge:
+		s = step{outcome: Contested, rcode: netbios.RcodeActive}
+	}
+	w.take(r, cur, s)
 }

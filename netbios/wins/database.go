@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,17 +38,19 @@ type Database struct {
 	queue     *queue
 	commands  chan *command
 	stopped   chan struct{}
-	opened    Stamp
+	opened    time.Time
 	counters  [Release + 1][outcomes]atomic.Uint64
 
-	held   heldTable
-	outbox outbox
+	held       heldTable
+	outbox     outbox
+	challenges atomic.Int64 // under way
+	since      atomic.Int64 // when the batch in hand was begun, in nanoseconds since 1970; 0: there is none
 
 	// What follows belongs to the writer.
 	edits    uint64
 	perAddr  map[IPv4]uint32 // records that an address is in
 	pending  map[netbios.Name]*pending
-	unsaved  map[netbios.Name]bool // records that are newer in memory than on disk
+	unsaved  map[netbios.Name]bool // records that are newer in memory than on disk; true: they have to get a new version
 	asks     context.Context       // ends with Run
 	asking   sync.WaitGroup
 	swept    int // the next leaf that the sweep looks at
@@ -77,7 +80,10 @@ type Snapshot struct {
 	*Table
 	Version uint64 // the highest ID given out
 	// Err is why changes cannot be saved, nil when they are.
-	Err     error
+	Err error
+	// ByState counts the records in the states that were written down: time is up to a minute ahead.
+	ByState [gone]int
+	Static  int
 	masters []netbios.Name // the names with suffix 1B, for the query of all of them
 	seq     uint64         // of the last batch in it
 	timers  *Timers
@@ -88,6 +94,8 @@ type Snapshot struct {
 type command struct {
 	do   func(*work)
 	done chan struct{}
+	// taken is set by the writer who does it or by the caller who gives up, whoever is first.
+	taken atomic.Bool
 }
 
 // ErrStopped is what callers get when Run has ended.
@@ -97,7 +105,7 @@ var ErrStopped = errors.New("the WINS database has stopped")
 func Open(j Journal, set Settings, guard Guard, challenge Challenger, log zerolog.Logger) (*Database, error) {
 	d := &Database{
 		log: log, journal: j, guard: guard, challenge: challenge, queue: newQueue(), commands: make(chan *command, 64),
-		stopped: make(chan struct{}), opened: StampOf(time.Now()), held: newHeldTable(),
+		stopped: make(chan struct{}), opened: time.Now(), held: newHeldTable(),
 		outbox:  outbox{waiting: map[outKey]Out{}, wake: make(chan struct{}, 1)},
 		perAddr: map[IPv4]uint32{}, pending: map[netbios.Name]*pending{}, unsaved: map[netbios.Name]bool{},
 	}
@@ -107,6 +115,7 @@ func Open(j Journal, set Settings, guard Guard, challenge Challenger, log zerolo
 		return nil, fmt.Errorf("reading the WINS database: %w", err)
 	}
 	d.edits = 1
+	d.held.loaded()
 	d.cur.Store(l.snapshot())
 	// The first batch tells its number, and whether the disk takes anything.
 	seq, err := j.Append(appendVersion(nil, d.Snapshot().Version))
@@ -142,7 +151,7 @@ func (l *loader) load(batch []byte) error {
 		case tagHeld:
 			if h := u.held(); u.err == nil {
 				l.d.held.remove(h.key())
-				l.d.held.insert(h)
+				l.d.held.insert(h, max(h.Last, 1))
 			}
 		case tagHeldGone:
 			if k := u.heldKey(); u.err == nil {
@@ -167,10 +176,16 @@ func (l *loader) snapshot() *Snapshot {
 		for i := range r.Len() {
 			l.d.perAddr[r.At(i).Addr]++
 		}
+		s.ByState[r.State]++
+		if r.Static {
+			s.Static++
+		}
 		if r.Name.Suffix() == suffixMaster {
 			s.masters = append(s.masters, r.Name)
 		}
-		s.Version = max(s.Version, r.Version)
+		if r.Owner == (IPv4{}) {
+			s.Version = max(s.Version, r.Version)
+		}
 	}
 	return s
 }
@@ -183,6 +198,9 @@ func (d *Database) Configure(set Settings) { d.settings.Store(&set) }
 
 // Snapshot returns the state of now. It never blocks.
 func (d *Database) Snapshot() *Snapshot { return d.cur.Load() }
+
+// Judge is the guard's word on a request.
+func (d *Database) Judge(r *Request) Verdict { return d.guard.Admit(r) }
 
 // Submit hands a request to the writer. Its sink gets the answer later, unless the one returned is
 // another than Waiting: then that is all.
@@ -214,17 +232,26 @@ const (
 
 // burst is the TTL in seconds of an answer in burst mode, 0 when there is none.
 func (d *Database) burst(r *Request) uint32 {
-	if r.verdict.Guarded || r.verdict.Action != Publish || r.Op == Release || d.queue.waiting.Load() <= burstQueue {
+	if r.verdict.Guarded || r.verdict.Action != Publish || r.Op == Release || r.Upstream == Denied || d.queue.waiting.Load() <= burstQueue {
 		return 0
 	}
-	n, stalled := d.queue.load()
-	if n <= burstQueue || stalled < burstStall {
+	n := int(d.queue.waiting.Load())
+	if d.stalled() < burstStall {
 		return 0
 	}
 	if cur, ok := d.Snapshot().Find(r.Name); ok && cur.Index(IPv4Of(r.Source.Addr())) < 0 {
 		return 0 // somebody else's name is not given away, not even for a while
 	}
-	return min(burstTTL*uint32(1+(n-burstQueue)/burstStep), burstMax)
+	return min(burstTTL*uint32(1+max(0, n-burstQueue)/burstStep), burstMax)
+}
+
+// stalled is for how long the writer has been at the batch in hand: longer than some milliseconds when the
+// disk does not answer.
+func (d *Database) stalled() time.Duration {
+	if since := d.since.Load(); since != 0 {
+		return time.Since(time.Unix(0, since))
+	}
+	return 0
 }
 
 // Run is the writer. It returns when ctx ends and no challenge is under way; what waits then is left
@@ -248,12 +275,8 @@ func (d *Database) Run(ctx context.Context) error {
 		case <-tick.C:
 			cmds = append(cmds, &command{do: (*work).sweep})
 		}
-		for more := true; more; {
-			batch = d.queue.take(batch[:0], maxBatch)
-			cmds = d.gather(cmds)
-			d.step(batch, cmds)
-			more, cmds = len(batch) == maxBatch, nil
-		}
+		batch = d.queue.take(batch[:0], maxBatch)
+		d.step(batch, d.gather(cmds))
 		clear(batch)
 	}
 }
@@ -261,13 +284,14 @@ func (d *Database) Run(ctx context.Context) error {
 // maxBatch bounds what one write to the disk serves, and so how long the first of it waits.
 const maxBatch = 1024
 
+// gather adds what waits to the commands, and leaves out those that nobody waits for any more.
 func (d *Database) gather(cmds []*command) []*command {
 	for {
 		select {
 		case c := <-d.commands:
 			cmds = append(cmds, c)
 		default:
-			return cmds
+			return slices.DeleteFunc(cmds, func(c *command) bool { return c.taken.Swap(true) })
 		}
 	}
 }
@@ -278,6 +302,8 @@ const retryDisk = time.Second
 // step serves a batch: decide, save, publish, answer. When it cannot be saved it is decided once more,
 // as well as can be done without a disk.
 func (d *Database) step(batch []*Request, cmds []*command) {
+	d.since.Store(time.Now().UnixNano())
+	defer d.since.Store(0)
 	failing := d.Snapshot().Err
 	w := d.begin(nil)
 	if failing != nil && time.Since(d.reopened) < retryDisk {
@@ -289,7 +315,7 @@ func (d *Database) step(batch []*Request, cmds []*command) {
 			d.log.Error().Err(err).Msg("WINS registrations cannot be saved: names are answered, known owners are renewed, nothing new is accepted")
 		}
 		d.reopened = time.Now()
-		w = d.begin(err)
+		w = w.anew(err)
 		w.run(batch, cmds)
 	} else if failing != nil && w.failed == nil {
 		d.log.Info().Msg("WINS registrations are saved again")
@@ -312,14 +338,20 @@ func (d *Database) ask(ctx context.Context, do func(*work)) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	var err error
 	select {
 	case <-c.done:
 		return nil
 	case <-d.stopped:
-		return ErrStopped
+		err = ErrStopped
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
 	}
+	if c.taken.Swap(true) {
+		<-c.done // what do writes to belongs to the caller again
+		return nil
+	}
+	return err
 }
 
 // Note records something that is no request: an unsolicited response. It is passed over when there is

@@ -38,6 +38,10 @@ const (
 	Unsolicited                     // any other response that nobody asked for
 )
 
+func (w What) isKnown() bool {
+	return w >= What(Register) && w <= What(Release) || w == ConflictDemand || w == Unsolicited
+}
+
 func (w What) String() string {
 	switch w {
 	case ConflictDemand:
@@ -78,6 +82,7 @@ const (
 	ReasonNotOwner  = "not-owner"      // the packet did not come from an address of the record
 	ReasonGuarded   = "guarded"        // the role's state decides
 	ReasonUnasked   = "unasked"        // a response that nobody asked for
+	ReasonUpstream  = "upstream"       // the server behind did not take it
 )
 
 const (
@@ -85,6 +90,8 @@ const (
 	maxHeld = 16384
 	// maxHeldOfSource bounds it for one address.
 	maxHeldOfSource = 256
+	// maxHeldSaved bounds what one batch has of them; the others are in the next one.
+	maxHeldSaved = 4096
 	// heldResave is how old the saved count of an entry may be, in seconds: repetitions cost no writing.
 	heldResave = 3600
 )
@@ -135,9 +142,13 @@ func newHeldTable() heldTable {
 func (t *heldTable) note(h Held, now Stamp) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	k := h.key()
+	// Packets have room for thousands of addresses.
+	h.Claimed = slices.Clip(h.Claimed[:min(len(h.Claimed), MaxMembers)])
+	h.Kept = slices.Clip(h.Kept[:min(len(h.Kept), MaxMembers)])
+	k, saved := h.key(), Stamp(0)
 	if e, ok := t.entries[k]; ok {
 		old := e.Value.(*heldEntry)
+		saved = old.saved
 		h.First, h.Last, h.Count = old.First, now, old.Count+1
 		if !h.sameAs(&old.Held) || now-old.saved >= heldResave {
 			t.dirty[k] = true
@@ -153,18 +164,46 @@ func (t *heldTable) note(h Held, now Stamp) {
 	} else {
 		h.First, h.Last, h.Count = now, now, 1
 	}
-	if h.Fate != IsParked && t.bySource[k.source] >= maxHeldOfSource {
+	if h.Fate != IsParked && t.bySource[k.source] >= maxHeldOfSource || h.Fate == IsParked && t.parked >= maxHeld {
 		t.dropped++
 		return
 	}
-	t.insert(h)
+	t.insert(h, saved)
 	t.dirty[k] = true
-	if t.quiet.Len() > maxHeld {
-		first := t.quiet.Front().Value.(*heldEntry).key()
+	t.trim()
+}
+
+// trim drops the entries that were quiet for longest beyond the limit.
+func (t *heldTable) trim() {
+	for t.quiet.Len() > maxHeld {
+		first := t.quiet.Front().Value.(*heldEntry)
+		k := first.key()
 		t.dropped++
-		t.remove(first)
-		t.dirty[first] = true
+		t.remove(k)
+		// What the disk never had need not be taken from it: a flood costs no room while it fails.
+		if first.saved != 0 {
+			t.dirty[k] = true
+		} else {
+			delete(t.dirty, k)
+		}
 	}
+}
+
+// loaded brings the entries of a journal, which come in no order, into that of their last words.
+func (t *heldTable) loaded() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]*list.Element, 0, t.quiet.Len())
+	for e := t.quiet.Front(); e != nil; e = e.Next() {
+		all = append(all, e)
+	}
+	slices.SortStableFunc(all, func(a, b *list.Element) int {
+		return cmp.Compare(a.Value.(*heldEntry).Last, b.Value.(*heldEntry).Last)
+	})
+	for _, e := range all {
+		t.quiet.MoveToBack(e)
+	}
+	t.trim()
 }
 
 // sameAs reports whether nothing but times and counts differs.
@@ -173,9 +212,9 @@ func (h *Held) sameAs(o *Held) bool {
 		h.Role == o.Role && slices.Equal(h.Claimed, o.Claimed) && slices.Equal(h.Kept, o.Kept)
 }
 
-func (t *heldTable) insert(h Held) {
+func (t *heldTable) insert(h Held, saved Stamp) {
 	k := h.key()
-	e := &heldEntry{Held: h}
+	e := &heldEntry{Held: h, saved: saved}
 	if h.Fate == IsParked {
 		t.entries[k] = &list.Element{Value: e}
 		t.parked++
@@ -213,8 +252,8 @@ func (t *heldTable) forget(k heldKey, fate Fate) bool {
 	return t.remove(k)
 }
 
-// appendDirty appends what was not saved yet to a batch and returns the keys of it.
-func (t *heldTable) appendDirty(dst []byte, now Stamp) ([]byte, []heldKey) {
+// appendDirty appends what was not saved yet to a batch and returns the keys of it, for wasSaved.
+func (t *heldTable) appendDirty(dst []byte) ([]byte, []heldKey) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.dirty) == 0 {
@@ -222,30 +261,33 @@ func (t *heldTable) appendDirty(dst []byte, now Stamp) ([]byte, []heldKey) {
 	}
 	var keys []heldKey
 	for k := range t.dirty {
+		if len(keys) == maxHeldSaved {
+			break
+		}
 		keys = append(keys, k)
 		e, ok := t.entries[k]
 		if !ok {
 			dst = appendHeldGone(dst, k)
 			continue
 		}
-		entry := e.Value.(*heldEntry)
-		entry.saved = now
-		dst = appendHeld(dst, &entry.Held)
+		dst = appendHeld(dst, &e.Value.(*heldEntry).Held)
 	}
-	clear(t.dirty)
 	return dst, keys
 }
 
-// unsaved says that a batch did not reach the disk.
-func (t *heldTable) unsaved(keys []heldKey) {
+// wasSaved says that the batch with these is on stable storage.
+func (t *heldTable) wasSaved(keys []heldKey, now Stamp) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, k := range keys {
-		t.dirty[k] = true
+		delete(t.dirty, k)
+		if e, ok := t.entries[k]; ok {
+			e.Value.(*heldEntry).saved = now
+		}
 	}
 }
 
-// list returns a copy of all entries, parked ones first, then by the latest word.
+// list returns a copy of all entries by fate, parked ones first, then by the latest word.
 func (t *heldTable) list() []Held {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -3,6 +3,7 @@ package wins
 import (
 	"context"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,16 +21,18 @@ type lab struct {
 	journal *Memory
 	stop    func()
 
-	mu      sync.Mutex
-	admit   func(*Request) Verdict
-	owner   func(netbios.Name, []IPv4) []Challenged
-	answers map[uint16][]Answer
-	id      uint16
+	mu    sync.Mutex
+	admit func(*Request) Verdict
+	owner func(netbios.Name, []IPv4) []Challenged
+	// cannotAsk is why owners cannot be asked, nil when they can.
+	cannotAsk error
+	answers   map[*Request][]Answer
+	id        uint16
 }
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{t: t, journal: &Memory{}, answers: map[uint16][]Answer{}}
+	l := &lab{t: t, journal: &Memory{}, answers: map[*Request][]Answer{}}
 	l.owner = func(netbios.Name, []IPv4) []Challenged { return nil }
 	l.start(Settings{Timers: DefaultTimers, Limits: DefaultLimits})
 	return l
@@ -37,11 +40,14 @@ func newLab(t *testing.T) *lab {
 
 func (l *lab) start(set Settings) {
 	l.t.Helper()
-	challenge := func(_ context.Context, n netbios.Name, addrs []IPv4) []Challenged {
+	challenge := func(_ context.Context, n netbios.Name, addrs []IPv4) ([]Challenged, error) {
 		l.mu.Lock()
-		owner := l.owner
+		owner, err := l.owner, l.cannotAsk
 		l.mu.Unlock()
-		return owner(n, addrs)
+		if err != nil {
+			return nil, err
+		}
+		return owner(n, addrs), nil
 	}
 	db, err := Open(l.journal, set, l, challenge, zerolog.Nop())
 	if err != nil {
@@ -83,13 +89,13 @@ func (l *lab) Admit(r *Request) Verdict {
 func (l *lab) Answer(r *Request, a Answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.answers[r.ID] = append(l.answers[r.ID], a)
+	l.answers[r] = append(l.answers[r], a)
 }
 
 func (l *lab) Flush() {}
 
 // request makes one from a line such as "register MAIL<20> 192.0.2.1 from 192.0.2.1". Without from it
-// comes from the first address.
+// comes from the first address; "ttl 3600" says the seconds.
 func (l *lab) request(line string) *Request {
 	l.t.Helper()
 	words := strings.Fields(line)
@@ -105,18 +111,26 @@ func (l *lab) request(line string) *Request {
 		flags |= netbios.Group
 		rest = rest[1:]
 	}
-	source := ""
-	for i, w := range rest {
-		if w == "from" {
-			source = rest[i+1]
-			break
+	var source netip.Addr
+	for ; len(rest) > 0; rest = rest[1:] {
+		if rest[0] == "from" {
+			source, rest = netip.MustParseAddr(rest[1]), rest[1:]
+			continue
 		}
-		r.Addrs = append(r.Addrs, netbios.Address{Flags: flags, Addr: netip.MustParseAddr(w)})
+		if rest[0] == "ttl" {
+			ttl, err := strconv.ParseUint(rest[1], 10, 32)
+			if err != nil {
+				l.t.Fatal(err)
+			}
+			r.TTL, rest = uint32(ttl), rest[1:]
+			continue
+		}
+		r.Addrs = append(r.Addrs, netbios.Address{Flags: flags, Addr: netip.MustParseAddr(rest[0])})
 	}
-	if source == "" {
-		source = r.Addrs[0].Addr.String()
+	if !source.IsValid() {
+		source = r.Addrs[0].Addr
 	}
-	r.Source = netip.AddrPortFrom(netip.MustParseAddr(source), 137)
+	r.Source = netip.AddrPortFrom(source, 137)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.id++
@@ -139,7 +153,7 @@ func (l *lab) last(r *Request) (a Answer, wacked bool) {
 	l.t.Helper()
 	for range 5000 {
 		l.mu.Lock()
-		got := l.answers[r.ID]
+		got := l.answers[r]
 		l.mu.Unlock()
 		if n := len(got); n > 0 && !got[n-1].Wack {
 			return got[n-1], n == 2

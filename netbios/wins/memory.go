@@ -3,6 +3,7 @@ package wins
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"sync"
@@ -13,7 +14,7 @@ type Memory struct {
 	mu      sync.Mutex
 	base    [][]byte
 	batches [][]byte
-	first   uint64 // the number of batches[0]
+	first   uint64 // the number of the last batch in base
 	err     error  // what Append returns
 	wait    func() // what it calls first
 }
@@ -74,7 +75,10 @@ func (m *Memory) Checkpoint(_ context.Context, seq uint64, base iter.Seq[[]byte]
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := seq - m.first
+	n := int(seq - m.first)
+	if n < 0 || n > len(m.batches) {
+		return fmt.Errorf("checkpoint up to batch %d: the base is up to %d and the last one is %d", seq, m.first, m.first+uint64(len(m.batches)))
+	}
 	m.base, m.batches, m.first = pieces, slices.Clone(m.batches[n:]), seq
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/nameward/nameward/netbios"
 )
@@ -31,10 +32,14 @@ func (d *Database) Put(ctx context.Context, records []Record) ([]error, error) {
 			return errs, err
 		}
 		if failed != nil {
-			return errs, fmt.Errorf("nothing was changed, WINS registrations cannot be saved: %w", failed)
+			return errs, unsaved(failed)
 		}
 	}
 	return errs, nil
+}
+
+func unsaved(err error) error {
+	return fmt.Errorf("nothing was changed, WINS registrations cannot be saved: %w", err)
 }
 
 func (w *work) place(r *Record) error {
@@ -54,6 +59,9 @@ func (w *work) place(r *Record) error {
 		return errors.New("the limit of records, or of records of one address, is reached: see netbios.wins.limits")
 	}
 	next := *r
+	if !r.Static && r.State == Active {
+		next.Ends = lastEnd(r.Members())
+	}
 	w.put(cur, &next, true)
 	return nil
 }
@@ -65,8 +73,10 @@ func (r *Record) check() error {
 		return fmt.Errorf("%s: every subnet has a master browser of its own, the name is not kept", r.Name)
 	case !mayBe(r.Name, r.Kind):
 		return fmt.Errorf("%s cannot be %s: a name with suffix %02x is %s", r.Name, r.Kind, r.Name.Suffix(), rightKind(r.Name))
-	case r.Kind == Internet && r.Name.Suffix() != suffixControllers:
-		return fmt.Errorf("%s cannot be an internet group: only names with suffix 1c are", r.Name)
+	case r.Kind.isGroup() && (r.Kind == Internet) != (r.Name.Suffix() == suffixControllers):
+		return fmt.Errorf("%s cannot be %s: the groups with suffix 1c are internet groups, and no others", r.Name, r.Kind)
+	case r.State > Tombstone || r.Static && r.State != Active:
+		return fmt.Errorf("%s cannot be %s: a static record is active", r.Name, r.State)
 	case r.Len() == 0:
 		return fmt.Errorf("%s has no address", r.Name)
 	case r.Len() > MaxMembers:
@@ -77,6 +87,9 @@ func (r *Record) check() error {
 	for i := range r.Len() {
 		if a := r.At(i).Addr; !isHost(a) {
 			return fmt.Errorf("%s: %s is not the address of a node", r.Name, a)
+		}
+		if !r.Static && r.At(i).Ends == 0 {
+			return fmt.Errorf("%s: %s has no end: only those of static records have none", r.Name, r.At(i).Addr)
 		}
 	}
 	return nil
@@ -99,7 +112,7 @@ func (d *Database) Remove(ctx context.Context, n netbios.Name, addr netip.Addr) 
 		}
 	})
 	if err == nil && failed != nil {
-		err = fmt.Errorf("nothing was changed, WINS registrations cannot be saved: %w", failed)
+		err = unsaved(failed)
 	}
 	return removed, err
 }
@@ -113,22 +126,11 @@ func (w *work) drop(n netbios.Name, addr netip.Addr) bool {
 		w.remove(cur)
 		return true
 	}
-	i := cur.Index(IPv4Of(addr))
-	if i < 0 {
+	ip := IPv4Of(addr)
+	if cur.Index(ip) < 0 {
 		return false
 	}
-	members := cur.Members()
-	members = append(members[:i], members[i+1:]...)
-	if len(members) == 0 {
-		w.remove(cur)
-		return true
-	}
-	next := *cur
-	next.SetMembers(members)
-	if !cur.Static {
-		next.Ends = lastEnd(members)
-	}
-	w.put(cur, &next, true)
+	w.reduce(cur, func(m Member) bool { return m.Addr == ip })
 	return true
 }
 
@@ -164,14 +166,16 @@ func (d *Database) Told(ctx context.Context, outs []Out) error {
 }
 
 // Load is how much is under way.
-type Load struct{ Queue, Challenges, Outbox int }
+type Load struct {
+	Queue, Challenges, Outbox int
+	Stalled                   time.Duration // for which the disk has not answered
+}
 
 // Load returns how much is under way.
-func (d *Database) Load(ctx context.Context) (l Load, err error) {
-	l.Queue, _ = d.queue.load()
-	l.Outbox = d.outbox.len()
-	err = d.ask(ctx, func(*work) { l.Challenges = len(d.pending) })
-	return l, err
+func (d *Database) Load() Load {
+	return Load{
+		Queue: int(d.queue.waiting.Load()), Challenges: int(d.challenges.Load()), Outbox: d.outbox.len(), Stalled: d.stalled(),
+	}
 }
 
 // HeldCounts returns the numbers of what is held.

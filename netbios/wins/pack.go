@@ -181,6 +181,9 @@ func (u *unpacker) record() Record {
 	for range n - 1 {
 		r.more = append(r.more, u.member())
 	}
+	if r.Len() == 0 {
+		u.err = errFormat // no address is 0.0.0.0
+	}
 	return r
 }
 
@@ -188,7 +191,7 @@ func (u *unpacker) member() Member { return Member{Addr: u.ip(), Owner: u.ip(), 
 
 func (u *unpacker) held() Held {
 	h := Held{What: What(u.octet()), Fate: Fate(u.octet()), Alert: u.octet() == 1}
-	if h.Fate == 0 || h.Fate > IsIgnored {
+	if h.Fate == 0 || h.Fate > IsIgnored || !h.What.isKnown() {
 		u.err = errFormat
 		return h
 	}

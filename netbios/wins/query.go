@@ -30,7 +30,7 @@ func (s *Snapshot) Query(dst []netbios.Address, n netbios.Name, now Stamp) (foun
 	}
 	found.TTL = uint32(s.timers.MaxTTL.Seconds())
 	if !r.Static {
-		found.TTL = uint32(ends - now)
+		found.TTL = min(found.TTL, uint32(ends-now)) // the clock may have been wrong when it was registered
 	}
 	switch r.Kind {
 	case Group:
@@ -88,16 +88,20 @@ func (r *Record) firstAlive(now Stamp) int {
 
 // allMasters lists the master browsers of all domains.
 func (s *Snapshot) allMasters(dst []netbios.Address, now Stamp) (found Found, ok bool) {
+	found.TTL = uint32(s.timers.MaxTTL.Seconds())
 	for _, n := range s.masters {
+		if len(dst) == MaxMembers {
+			break
+		}
 		r, _ := s.Find(n)
 		state, ends := r.stateAt(now, s.timers)
 		i := r.firstAlive(now)
-		if state != Active || i < 0 || len(dst) == MaxMembers {
+		if state != Active || i < 0 {
 			continue
 		}
 		dst = append(dst, netbios.Address{Flags: r.Node, Addr: r.At(i).Addr.Addr()})
-		if !r.Static && (found.TTL == 0 || uint32(ends-now) < found.TTL) {
-			found.TTL = uint32(ends - now)
+		if !r.Static {
+			found.TTL = min(found.TTL, uint32(ends-now))
 		}
 	}
 	found.Addrs = dst

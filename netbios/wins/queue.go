@@ -3,7 +3,6 @@ package wins
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // queue holds the requests that wait for the writer, those of each source in a lane of its own. The
@@ -14,7 +13,6 @@ type queue struct {
 	turn    []*lane // those that have something
 	len     int
 	waiting atomic.Int64  // len, for those who only want to know
-	since   time.Time     // when it was last empty
 	wake    chan struct{} // has a token when there is something
 	spare   []*lane
 }
@@ -43,16 +41,10 @@ func (q *queue) push(r *Request, limit int) bool {
 	if l == nil {
 		l = q.lane(source)
 	}
-	if q.len == 0 {
-		q.since = time.Now()
-	}
 	l.list = append(l.list, r)
 	q.len++
 	q.waiting.Store(int64(q.len))
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
+	q.signal()
 	return true
 }
 
@@ -67,7 +59,7 @@ func (q *queue) lane(source IPv4) *lane {
 	return l
 }
 
-// take appends up to limit requests to dst, in turns.
+// take appends up to limit requests to dst, in turns. What it leaves wakes the writer again.
 func (q *queue) take(dst []*Request, limit int) []*Request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -75,6 +67,7 @@ func (q *queue) take(dst []*Request, limit int) []*Request {
 		l := q.turn[0]
 		n := min(quantum, limit, len(l.list))
 		dst = append(dst, l.list[:n]...)
+		clear(l.list[:n])
 		limit, q.len = limit-n, q.len-n
 		if n < len(l.list) {
 			l.list = l.list[n:]
@@ -88,17 +81,16 @@ func (q *queue) take(dst []*Request, limit int) []*Request {
 			q.spare = append(q.spare, l)
 		}
 	}
-	q.since = time.Now()
 	q.waiting.Store(int64(q.len))
+	if q.len > 0 {
+		q.signal()
+	}
 	return dst
 }
 
-// load is the number of requests that wait, and for how long the writer has taken none.
-func (q *queue) load() (n int, stalled time.Duration) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.len == 0 {
-		return 0, 0
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
 	}
-	return q.len, time.Since(q.since)
 }

@@ -37,11 +37,13 @@ type Request struct {
 	To     Sink
 	// Tag is the sink's own.
 	Tag any
-	// Upstream is the word of another WINS server on this request.
-	Upstream Upstream
+	// Upstream is the word of another WINS server on this request, with the rcode of a refusal.
+	Upstream      Upstream
+	UpstreamRcode netbios.Rcode
+	// Waits says that the node was told to wait, and gets no second WACK.
+	Waits bool
 
 	verdict Verdict
-	waits   bool // it was told to wait, and gets no second WACK
 }
 
 // Upstream is what the WINS server behind a forwarding guard said.
@@ -98,6 +100,7 @@ const (
 	Unsaved                    // the disk takes nothing
 	Shed                       // too much at once: no answer, the node asks again
 	Duplicate                  // the node was told to wait and asked again: no second answer
+	Unasked                    // the recorded owner could not be asked, for want of a socket: it is left in peace
 	Burst                      // the disk is slow: accepted for a short time, not kept
 	outcomes
 )
@@ -114,7 +117,7 @@ func Outcomes() []Outcome {
 func (o Outcome) String() string {
 	return [...]string{
 		"waiting", "registered", "refreshed", "merged", "taken-over", "contested", "unstored", "forbidden", "parked", "quarantined",
-		"refused", "released", "not-released", "static", "over-limit", "unsaved", "shed", "duplicate", "burst",
+		"refused", "released", "not-released", "static", "over-limit", "unsaved", "shed", "duplicate", "unasked", "burst",
 	}[o]
 }
 
@@ -140,6 +143,7 @@ type Verdict struct {
 	Action  Action
 	Addrs   []netbios.Address // those of the claim that may be published
 	ByRule  bool              // somebody wrote that they may, so that they need not be the source's own
+	HandOn  bool              // the servers behind decide, whatever the mode
 	Guarded bool              // the name belongs to a role
 	Role    string
 	// What follows goes into the record of what was not published.
@@ -150,8 +154,8 @@ type Verdict struct {
 }
 
 // Challenger asks the recorded addresses of a name whether they have it still, and returns what each
-// said. It takes three seconds at the most, less when the context ends.
-type Challenger func(ctx context.Context, name netbios.Name, addrs []IPv4) []Challenged
+// said. It takes three seconds at the most, less when the context ends. With an error nothing is known.
+type Challenger func(ctx context.Context, name netbios.Name, addrs []IPv4) ([]Challenged, error)
 
 // Challenged is what one address said.
 type Challenged struct {

@@ -33,6 +33,11 @@ func newClaim(r *Request, addrs []netbios.Address, now Stamp, t *Timers) claim {
 		name: r.Name, kind: kindOf(r.Name, r.Addrs[0].Flags, r.Op), node: r.Addrs[0].Flags.NodeType(),
 		source: IPv4Of(r.Source.Addr()), now: now, ends: now + Stamp(t.grant(r.TTL)),
 	}
+	if c.kind == Group && isHost(c.source) {
+		// Nobody is told the address: the record says who asked, and a limit counts against him.
+		c.addrs = []IPv4{c.source}
+		return c
+	}
 	for _, a := range addrs {
 		if ip := IPv4Of(a.Addr); !slices.Contains(c.addrs, ip) && len(c.addrs) < MaxMembers {
 			c.addrs = append(c.addrs, ip)
@@ -45,8 +50,6 @@ func newClaim(r *Request, addrs []netbios.Address, now Stamp, t *Timers) claim {
 // that time has made of it.
 func (c *claim) register(cur *Record, state State) step {
 	switch {
-	case !mayBe(c.name, c.kind) || slices.ContainsFunc(c.addrs, func(a IPv4) bool { return !isHost(a) }):
-		return step{outcome: Forbidden, rcode: netbios.RcodeRefused}
 	case cur == nil:
 		return step{outcome: Registered, put: c.record(), fresh: true}
 	case cur.Static:
@@ -61,6 +64,17 @@ func (c *claim) register(cur *Record, state State) step {
 		return c.refreshes(cur)
 	}
 	return step{challenge: true}
+}
+
+// isForbidden reports whether no node can have what is asked for.
+func isForbidden(r *Request) bool {
+	return !mayBe(r.Name, kindOf(r.Name, r.Addrs[0].Flags, r.Op)) ||
+		slices.ContainsFunc(r.verdict.Addrs, func(a netbios.Address) bool { return !isHost(IPv4Of(a.Addr)) })
+}
+
+// renews reports whether the step gives nobody an address that the record has not.
+func (s *step) renews(cur *Record) bool {
+	return s.outcome == Refreshed && !slices.ContainsFunc(s.put.Members(), func(m Member) bool { return cur.Index(m.Addr) < 0 })
 }
 
 // record is the one that the claim makes, whatever was there before.
@@ -94,7 +108,7 @@ func (c *claim) joins(cur *Record) step {
 		return step{outcome: Contested, rcode: netbios.RcodeActive}
 	}
 	next := *cur
-	next.Ends = max(cur.Ends, c.ends)
+	next.Owner, next.Ends = IPv4{}, max(cur.Ends, c.ends)
 	next.SetMembers([]Member{{Addr: c.addrs[0], Ends: c.ends}})
 	return step{outcome: Refreshed, put: &next, fresh: cur.Owner != IPv4{}}
 }
@@ -122,11 +136,10 @@ func capMembers(members []Member) []Member {
 	slices.SortStableFunc(members, func(a, b Member) int { return ownFirst(a) - ownFirst(b) })
 	for len(members) > MaxMembers {
 		begin := slices.IndexFunc(members, func(m Member) bool { return m.Owner != IPv4{} })
-		if begin < 0 {
-			begin = 0
-		}
-		oldest := begin
-		for i := begin; i < len(members); i++ {
+		oldest := max(begin, 0)
+		// Own ones stand in the order of their renewal, which need not be that of their ends: a node that
+		// asks for a short time only is not the oldest.
+		for i := oldest; begin >= 0 && i < len(members); i++ {
 			if members[i].Ends < members[oldest].Ends {
 				oldest = i
 			}
@@ -157,7 +170,7 @@ func (c *claim) owned(cur *Record) bool {
 // refreshes renews the claimed addresses; others that have run out fall away.
 func (c *claim) refreshes(cur *Record) step {
 	members := c.alive(cur)
-	fresh := len(members) != cur.Len() || cur.Owner != IPv4{} || cur.Node != c.node
+	fresh := len(members) != cur.Len() || cur.Node != c.node
 	for i := range members {
 		if slices.Contains(c.addrs, members[i].Addr) {
 			members[i].Ends = c.ends
@@ -182,7 +195,7 @@ func (c *claim) replaces(cur *Record, kind Kind, members []Member, fresh bool) s
 	next.Kind, next.Node, next.Owner, next.State = kind, c.node, IPv4{}, Active
 	next.SetMembers(members)
 	next.Ends = lastEnd(members)
-	return step{outcome: Refreshed, put: &next, fresh: fresh}
+	return step{outcome: Refreshed, put: &next, fresh: fresh || cur.Owner != IPv4{}}
 }
 
 func lastEnd(members []Member) Stamp {

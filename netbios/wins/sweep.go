@@ -16,9 +16,9 @@ const (
 	sweepParts = 60
 	// maxSwept bounds the changes of one turn.
 	maxSwept = 4096
-	// graveTime is how long no tombstone is taken away after the start, in seconds: a server that was off
-	// must not forget what its partners still have.
-	graveTime = 3 * 24 * 3600
+	// graveTime is how long no tombstone is taken away after the start: a server that was off must not
+	// forget what its partners still have.
+	graveTime = 3 * 24 * time.Hour
 )
 
 // sweep writes down what time has done to a part of the table.
@@ -48,7 +48,7 @@ func (w *work) age(cur *Record) bool {
 	}
 	state, ends := cur.stateAt(w.now, &w.set.Timers)
 	switch {
-	case state == gone && w.now-w.d.opened < graveTime:
+	case state == gone && time.Since(w.d.opened) < graveTime:
 		state, ends = Tombstone, cur.Ends
 	case state == gone:
 		w.remove(cur)
@@ -62,7 +62,8 @@ func (w *work) age(cur *Record) bool {
 	if next.Equal(cur) {
 		return false
 	}
-	w.put(cur, &next, state != Released)
+	// What another server's record becomes here has that server's version still.
+	w.put(cur, &next, state != Released && cur.Owner == IPv4{})
 	return true
 }
 
@@ -74,8 +75,16 @@ func (d *Database) Vet(ctx context.Context) error {
 			continue
 		}
 		name := r.Name
-		if err := d.ask(ctx, func(w *work) { w.vet(name) }); err != nil {
+		var failed error
+		if err := d.ask(ctx, func(w *work) {
+			if failed = w.failed; failed == nil {
+				w.vet(name)
+			}
+		}); err != nil {
 			return err
+		}
+		if failed != nil {
+			return unsaved(failed)
 		}
 	}
 	return nil
@@ -101,7 +110,7 @@ func claimOf(r *Record) *Request {
 
 func (w *work) vet(n netbios.Name) {
 	cur, _ := w.find(n)
-	if cur == nil || cur.Static || w.failed != nil {
+	if cur == nil || cur.Static {
 		return
 	}
 	req := claimOf(cur)
@@ -116,12 +125,25 @@ func (w *work) vet(n netbios.Name) {
 		h.Fate = IsParked
 	}
 	w.hold(h)
-	if v.Guarded || v.Action != Publish || len(v.Addrs) == 0 {
+	if v.Guarded || v.Action != Publish {
+		w.remove(cur)
+		return
+	}
+	w.reduce(cur, func(m Member) bool { return !slices.Contains(h.Kept, m.Addr) })
+}
+
+// reduce takes addresses out of a record, and the record with the last of them.
+func (w *work) reduce(cur *Record, isOut func(Member) bool) {
+	members := slices.DeleteFunc(cur.Members(), isOut)
+	if len(members) == 0 {
 		w.remove(cur)
 		return
 	}
 	next := *cur
-	next.SetMembers(slices.DeleteFunc(cur.Members(), func(m Member) bool { return !slices.Contains(h.Kept, m.Addr) }))
+	next.SetMembers(members)
+	if !cur.Static && cur.State == Active {
+		next.Ends = lastEnd(members)
+	}
 	w.put(cur, &next, true)
 }
 

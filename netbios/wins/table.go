@@ -243,7 +243,8 @@ func (e *editor) split() {
 		}
 		side.long = append(side.long, r)
 	}
-	stay.slots, move.slots = slices.Clip(stay.slots), slices.Clip(move.slots)
+	// Copies, because append left room that nobody will use.
+	stay.slots, move.slots = slices.Clone(stay.slots), slices.Clone(move.slots)
 	e.chunk(from).leaves[from%chunkLen] = stay
 	e.chunk(n).leaves[n%chunkLen] = move
 	e.t.leaves++

@@ -1,6 +1,7 @@
 package wins
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -15,13 +16,18 @@ type work struct {
 	now    Stamp
 	edit   *editor
 	failed error // the disk takes nothing: what needs it is refused
+	first  *work // the same batch when it could not be saved: what it holds, it holds already
 
 	version uint64
 	masters []netbios.Name
 	moved   bool // masters is a copy
 	perAddr map[IPv4]int
+	byState [gone]int
+	static  int
 	delta   []byte
-	soft    []netbios.Name // changed in memory alone
+	soft    map[netbios.Name]bool // changed in memory alone; true: to get a new version
+	hard    []netbios.Name        // no longer so
+	forgot  map[*Request]bool     // releases of what was parked
 	outs    []Out
 	outGone []outKey
 	starts  []*pending
@@ -41,8 +47,15 @@ func (d *Database) begin(failed error) *work {
 	before := d.Snapshot()
 	return &work{
 		d: d, set: d.settings.Load(), before: before, now: StampOf(time.Now()), edit: before.edit(d.edits), failed: failed,
-		version: before.Version, masters: before.masters, delta: d.delta[:0],
+		version: before.Version, masters: before.masters, byState: before.ByState, static: before.Static, delta: d.delta[:0],
 	}
+}
+
+// anew begins the batch once more, to be decided without a disk.
+func (w *work) anew(failed error) *work {
+	again := w.d.begin(failed)
+	again.first = w
+	return again
 }
 
 func (w *work) run(batch []*Request, cmds []*command) {
@@ -81,7 +94,7 @@ func (w *work) guarded(r *Request) {
 	if r.Op == Release {
 		parked := h
 		parked.What = What(Register)
-		if len(r.Addrs) == 1 && r.Addrs[0].Addr == r.Source.Addr() && w.d.held.forget(parked.key(), IsParked) {
+		if len(r.Addrs) == 1 && r.Addrs[0].Addr == r.Source.Addr() && w.unpark(r, parked.key()) {
 			w.answer(r, ReleasedOwn, 0)
 			return
 		}
@@ -120,7 +133,25 @@ func heldOf(r *Request) Held {
 	return h
 }
 
-func (w *work) hold(h Held) { w.d.held.note(h, w.now) }
+func (w *work) hold(h Held) {
+	if w.first == nil {
+		w.d.held.note(h, w.now)
+	}
+}
+
+func (w *work) unpark(r *Request, k heldKey) bool {
+	if w.first != nil {
+		return w.first.forgot[r]
+	}
+	ok := w.d.held.forget(k, IsParked)
+	if ok && w.forgot == nil {
+		w.forgot = map[*Request]bool{}
+	}
+	if ok {
+		w.forgot[r] = true
+	}
+	return ok
+}
 
 func (w *work) quarantine(r *Request, h Held) {
 	h.Fate, h.Kept = IsQuarantined, nil
@@ -143,8 +174,11 @@ func (w *work) register(r *Request) {
 	case r.Name.Suffix() == suffixBrowser:
 		w.answer(r, Unstored, 0)
 		return
-	case r.verdict.Action != Publish:
+	case r.verdict.Action != Publish, r.verdict.HandOn && r.Upstream == NotAsked:
 		w.quarantine(r, heldOf(r))
+		return
+	case isForbidden(r):
+		w.answer(r, Forbidden, netbios.RcodeRefused)
 		return
 	}
 	cur, state := w.find(r.Name)
@@ -154,7 +188,7 @@ func (w *work) register(r *Request) {
 		return
 	}
 	c := newClaim(r, addrs, w.now, &w.set.Timers)
-	w.take(r, cur, c.decided(r.Upstream, cur, state))
+	w.take(r, cur, c.decided(r, cur, state))
 }
 
 // vouched returns the addresses of a claim that it may make. Those that the policy took out, and those
@@ -162,7 +196,7 @@ func (w *work) register(r *Request) {
 // word, that of a rule or of the recorded owner, which then has to confirm it.
 func (w *work) vouched(r *Request, cur *Record, state State) []netbios.Address {
 	v := &r.verdict
-	if len(v.Addrs) < len(r.Addrs) {
+	if len(v.Addrs) < len(r.Addrs) && !r.Waits {
 		h := heldOf(r)
 		h.Claimed = slices.DeleteFunc(slices.Clone(r.Addrs), func(a netbios.Address) bool { return slices.Contains(v.Addrs, a) })
 		h.Fate, h.Kept = IsQuarantined, nil
@@ -176,19 +210,21 @@ func (w *work) vouched(r *Request, cur *Record, state State) []netbios.Address {
 	case cur != nil && state == Active && !cur.Kind.isGroup() && cur.Index(IPv4Of(source)) >= 0:
 		return v.Addrs
 	}
-	h := heldOf(r)
-	h.Claimed = slices.DeleteFunc(slices.Clone(v.Addrs), func(a netbios.Address) bool { return !isForeign(a) })
-	h.Fate, h.Reason, h.Rule, h.Kept = IsQuarantined, ReasonNotSource, "", nil
-	w.hold(h)
+	if !r.Waits {
+		h := heldOf(r)
+		h.Claimed = slices.DeleteFunc(slices.Clone(v.Addrs), func(a netbios.Address) bool { return !isForeign(a) })
+		h.Fate, h.Reason, h.Rule, h.Kept = IsQuarantined, ReasonNotSource, "", nil
+		w.hold(h)
+	}
 	return slices.DeleteFunc(slices.Clone(v.Addrs), isForeign)
 }
 
 // decided is the rules' word on the claim, or that of a server behind.
-func (c *claim) decided(up Upstream, cur *Record, state State) step {
+func (c *claim) decided(r *Request, cur *Record, state State) step {
 	switch {
-	case up == Denied:
-		return step{outcome: Contested, rcode: netbios.RcodeActive}
-	case up != Accepted || cur != nil && cur.Static:
+	case r.Upstream == Denied:
+		return step{outcome: Contested, rcode: r.UpstreamRcode}
+	case r.Upstream != Accepted || cur != nil && cur.Static:
 		return c.register(cur, state)
 	}
 	s := c.register(cur, state)
@@ -207,7 +243,7 @@ func (w *work) take(r *Request, cur *Record, s step) {
 	case s.put != nil && !w.fits(cur, s.put):
 		w.answer(r, OverLimit, netbios.RcodeServer)
 		return
-	case s.put != nil && w.failed != nil && s.fresh:
+	case s.put != nil && w.failed != nil && s.fresh && !s.renews(cur):
 		w.answer(r, Unsaved, netbios.RcodeServer)
 		return
 	}
@@ -272,11 +308,14 @@ func (w *work) fits(cur, next *Record) bool {
 	return true
 }
 
-// put places a record.
+// put places a record. A version is one of this server's, and so is the record then.
 func (w *work) put(cur, next *Record, fresh bool) {
-	if fresh {
+	switch {
+	case fresh && w.failed != nil:
+		next.Owner, next.Version = cur.Owner, cur.Version // until it can be saved
+	case fresh:
 		w.version++
-		next.Version = w.version
+		next.Owner, next.Version = IPv4{}, w.version
 	}
 	w.count(cur, -1)
 	w.count(next, +1)
@@ -284,7 +323,10 @@ func (w *work) put(cur, next *Record, fresh bool) {
 	w.edit.put(next)
 	w.changed = true
 	if w.failed != nil {
-		w.soft = append(w.soft, next.Name)
+		if w.soft == nil {
+			w.soft = map[netbios.Name]bool{}
+		}
+		w.soft[next.Name] = fresh || w.soft[next.Name] || w.d.unsaved[next.Name]
 		return
 	}
 	w.delta = appendRecord(w.delta, next)
@@ -308,6 +350,10 @@ func (w *work) count(r *Record, by int) {
 	}
 	for i := range r.Len() {
 		w.perAddr[r.At(i).Addr] += by
+	}
+	w.byState[r.State] += by
+	if r.Static {
+		w.static += by
 	}
 }
 
@@ -343,13 +389,9 @@ func (w *work) save() error {
 	if w.failed != nil {
 		return nil
 	}
-	for n := range w.d.unsaved {
-		if r, ok := w.edit.t.Find(n); ok {
-			w.delta = appendRecord(w.delta, &r)
-		}
-	}
+	w.harden()
 	var held []heldKey
-	w.delta, held = w.d.held.appendDirty(w.delta, w.now)
+	w.delta, held = w.d.held.appendDirty(w.delta)
 	if w.version != w.before.Version {
 		w.delta = appendVersion(w.delta, w.version)
 	}
@@ -362,15 +404,37 @@ func (w *work) save() error {
 	}
 	seq, err := w.d.journal.Append(w.delta)
 	if err != nil {
-		w.d.held.unsaved(held)
 		return err
 	}
-	clear(w.d.unsaved)
-	w.before = &Snapshot{
-		Table: w.before.Table, Version: w.before.Version, masters: w.before.masters, seq: seq, timers: w.before.timers,
+	w.d.held.wasSaved(held, w.now)
+	for _, n := range w.hard {
+		delete(w.d.unsaved, n)
 	}
+	saved := *w.before
+	saved.seq, saved.Err = seq, nil
+	w.before = &saved
 	w.changed = true
 	return nil
+}
+
+// maxHardened bounds how many records a batch has beside its own: many may have been renewed while the
+// disk took nothing, and the journal takes no batch of any size. The others are in the batches to come.
+const maxHardened = 8192
+
+// harden adds records to the batch that were renewed while the disk took nothing.
+func (w *work) harden() {
+	for n, fresh := range w.d.unsaved {
+		if len(w.hard) == maxHardened {
+			return
+		}
+		w.hard = append(w.hard, n)
+		cur, ok := w.edit.t.Find(n)
+		if !ok {
+			continue // removed by this batch
+		}
+		next := cur
+		w.put(&cur, &next, fresh)
+	}
 }
 
 // publish puts the batch in force and answers.
@@ -380,9 +444,12 @@ func (w *work) publish() {
 	if cap(d.delta) > 1<<20 {
 		d.delta = nil
 	}
+	// Before the snapshot that it belongs to: a checkpoint of that one has to find it.
+	d.outbox.put(w.outs, w.outGone)
 	if w.changed || w.failed != nil {
 		d.cur.Store(&Snapshot{
-			Table: w.edit.done(), Version: w.version, Err: w.failed, masters: w.masters, seq: w.before.seq, timers: &w.set.Timers,
+			Table: w.edit.done(), Version: w.version, Err: w.failed, ByState: w.byState, Static: w.static, masters: w.masters,
+			seq: w.before.seq, timers: &w.set.Timers,
 		})
 	}
 	for a, by := range w.perAddr {
@@ -392,10 +459,7 @@ func (w *work) publish() {
 			delete(d.perAddr, a)
 		}
 	}
-	for _, n := range w.soft {
-		d.unsaved[n] = true
-	}
-	d.outbox.put(w.outs, w.outGone)
+	maps.Copy(d.unsaved, w.soft)
 	w.flush()
 	w.settlePending()
 }
@@ -404,7 +468,7 @@ func (w *work) publish() {
 func (w *work) flush() {
 	var sinks []Sink
 	for _, a := range w.answers {
-		a.to.waits = a.to.waits || a.Wack
+		a.to.Waits = a.to.Waits || a.Wack
 		if !a.Wack {
 			w.d.counters[a.to.Op][a.Outcome].Add(1)
 		}

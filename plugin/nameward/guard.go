@@ -38,6 +38,7 @@ type Guard struct {
 	files   *file.Source
 	probes  *probe.Source
 	netbios netbiosService
+	wins    *winsService // nil: no WINS server
 	notify  *notifier
 
 	policies policyFile
@@ -112,10 +113,17 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	g.notify = &notifier{latest: g.reg.Snapshot, log: log, settle: settle}
 	g.netbios.server = &nbns.Server{Snapshot: g.reg.Snapshot, Log: log}
 	g.netbios.tasks = &g.tasks
-	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
+	if g.wins, err = openWINS(cfg.NetBIOS.WINS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
 		cancel()
 		return nil, errors.Join(err, store.Close())
 	}
+	g.netbios.wins = g.wins
+	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
+		cancel()
+		g.netbios.closeAllBut(nil)
+		return nil, errors.Join(err, g.closeWINS(), store.Close())
+	}
+	g.runWINS(ctx)
 	g.configureSources(cfg)
 	g.run(ctx)
 	select {
@@ -165,7 +173,7 @@ func (g *Guard) Close() error {
 	g.netbios.closeAllBut(nil)
 	g.mu.Unlock()
 	g.tasks.Wait()
-	return g.store.Close()
+	return errors.Join(g.closeWINS(), g.store.Close())
 }
 
 // Snapshot returns the live state.
@@ -312,6 +320,9 @@ func (g *Guard) putInForce(content []byte) error {
 	if cfg.Store != g.cfg.Store || cfg.Control != g.cfg.Control {
 		return fmt.Errorf("%s: store and control socket cannot change while nameward runs; restart it to move them", g.path)
 	}
+	if old, now := g.cfg.NetBIOS.WINS, cfg.NetBIOS.WINS; old.Database != now.Database {
+		return fmt.Errorf("%s: netbios.wins cannot be added, taken out or given another database while nameward runs; restart it", g.path)
+	}
 	pol, err := g.policyFor(cfg.Policy, cfg.World)
 	if err != nil {
 		return err
@@ -327,6 +338,7 @@ func (g *Guard) putInForce(content []byte) error {
 	g.takePolicy(pol)
 	ApplyLog(cfg.Log)
 	g.configureSources(cfg)
+	g.reconfigureWINS(cfg.NetBIOS.WINS)
 	return nil
 }
 

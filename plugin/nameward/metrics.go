@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nameward/nameward/netbios/nbns"
+	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/registry"
 )
 
@@ -29,6 +30,13 @@ var (
 	reloadsDesc  = desc("config_reloads_total", "Configurations read while running, by result.", "result")
 	packetsDesc  = desc("nbns_packets_total", "Packets of the NetBIOS name service by outcome.", "outcome")
 	notifiesDesc = desc("notifies_total", "NOTIFYs to secondaries by result.", "result")
+	recordsDesc  = desc("wins_records", "Records of the WINS database by state.", "state")
+	heldDesc     = desc("wins_held", "What was asked for and is not a record, by fate: parked, or others (quarantined, refused, ignored).", "fate")
+	requestsDesc = desc("wins_requests_total", "Registrations, refreshes and releases by operation and outcome.", "op", "outcome")
+	queueDesc    = desc("wins_queued_requests", "Requests that wait for the disk.")
+	outboxDesc   = desc("wins_outbox_queued", "What the WINS servers behind have still to be told.")
+	unsavedDesc  = desc("wins_failing", "1 while registrations cannot be saved.")
+	unnotedDesc  = desc("wins_usage_dropped_total", "Requests that the report of who uses WINS has not counted.")
 	drainedDesc  = desc("nodes_drained", "Nodes that an operator took out of service.")
 )
 
@@ -38,6 +46,7 @@ type collector struct{}
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		rolesDesc, changesDesc, claimsDesc, commitsDesc, storeDesc, loadedDesc, rejectedDesc, reloadsDesc, packetsDesc, notifiesDesc, drainedDesc,
+		recordsDesc, heldDesc, requestsDesc, queueDesc, outboxDesc, unsavedDesc, unnotedDesc,
 		policyDesc, policyAtDesc, rulesDesc,
 	} {
 		ch <- d
@@ -84,6 +93,28 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 	for _, o := range nbns.Outcomes() {
 		counter(packetsDesc, g.netbios.server.Counters.Get(o), o.String())
 	}
+	if g.wins != nil {
+		g.wins.collect(gauge, counter)
+	}
+}
+
+// collect reports the WINS server.
+func (s *winsService) collect(gauge func(*prometheus.Desc, float64, ...string), counter func(*prometheus.Desc, uint64, ...string)) {
+	snap, held, load := s.db.Snapshot(), s.db.HeldCounts(), s.db.Load()
+	for _, state := range wins.States {
+		gauge(recordsDesc, float64(snap.ByState[state]), state.String())
+	}
+	gauge(heldDesc, float64(held.Parked), "parked")
+	gauge(heldDesc, float64(held.Others), "others")
+	for _, op := range wins.Ops {
+		for _, o := range wins.Outcomes() {
+			counter(requestsDesc, s.db.Count(op, o), op.String(), o.String())
+		}
+	}
+	gauge(queueDesc, float64(load.Queue))
+	gauge(outboxDesc, float64(load.Outbox))
+	gauge(unsavedDesc, oneIf(snap.Err != nil))
+	counter(unnotedDesc, s.usage.Dropped())
 }
 
 func census(snap *registry.Snapshot) (states map[registry.State]int, drained int) {

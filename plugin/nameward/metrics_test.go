@@ -9,14 +9,19 @@ import (
 )
 
 // units are the last word of a metric's name, before _total. Plain counts are named for what is counted.
-var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "rules", "packets", "drained", "queries", "answers", "notifies"}
+var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "rules", "packets", "drained", "queries", "answers", "notifies", "records", "held", "requests", "queued", "dropped"}
 
 // labels are the labels in use, each with how many values it may have.
-var labels = map[string]int{"state": 5, "outcome": 32, "result": 2}
+var labels = map[string]int{"state": 5, "outcome": 32, "result": 2, "op": 4, "fate": 2}
 
 // TestMetrics checks names, labels and their values against the rules of the house.
 func TestMetrics(t *testing.T) {
 	runServer(t)
+	checkMetrics(t, 16)
+}
+
+func checkMetrics(t *testing.T, want int) {
+	t.Helper()
 	families, err := prometheus.DefaultGatherer.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +59,8 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 	}
-	if n != 16 {
-		t.Errorf("%d metrics, want 16", n)
+	if n != want {
+		t.Errorf("%d metrics, want %d", n, want)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 type netbiosService struct {
 	server *nbns.Server
 	tasks  *sync.WaitGroup
+	wins   *winsService  // nil: none
 	set    nbns.Settings // in force
 	open   []openSocket
 }
@@ -43,6 +44,7 @@ func (n *netbiosService) apply(ctx context.Context, cfg config.NetBIOS) error {
 	}
 	set := nbns.Settings{
 		Name: name.Fold(), StatusFull: cfg.NodeStatus.Full, StatusOff: cfg.NodeStatus.Others == "off", Forward: cfg.Forward,
+		WINS: n.wins.use(cfg.WINS),
 	}
 	n.server.Configure(set)
 	before := n.configs()

@@ -1,0 +1,153 @@
+package nbns
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/netbios/wins"
+)
+
+// frontWait is how long a server behind may think before the node is told to wait: nodes ask again after
+// 1.5 s.
+const frontWait = 700 * time.Millisecond
+
+// frontWack is for how long the node then waits, in seconds: a challenge of five addresses, and some.
+const frontWack = 30
+
+// front passes a claim on to the servers behind, and their word to the database, which answers. What is
+// not to be published is never passed on, and for a role's name the state of the role is the word.
+func (s *Server) front(set *Settings, r *claimed, v *wins.Verdict) ([]byte, later, Outcome) {
+	if v.Guarded || v.Action != wins.Publish {
+		r.Upstream = wins.SendToo
+		return s.submit(set, r, nil)
+	}
+	key := pendingKey{r.Source, r.ID}
+	switch s.begin(key) {
+	case Silent:
+		return nil, nil, Silent
+	case Shed:
+		r.Upstream = wins.Unreachable
+		return s.submit(set, r, nil)
+	}
+	return nil, func(ctx context.Context) ([]byte, Outcome) {
+		defer s.forget(key)
+		slow := time.AfterFunc(frontWait, func() { r.To.(*lateSink).wack(r, frontWack) })
+		r.Upstream, r.UpstreamRcode = s.pass(ctx, set.Forward, r, v.Addrs)
+		r.Waits = !slow.Stop()
+		reply, _, outcome := s.submit(set, r, nil)
+		return reply, outcome
+	}, Registered
+}
+
+// pass tells the first server that answers.
+func (s *Server) pass(ctx context.Context, servers []netip.AddrPort, r *claimed, addrs []netbios.Address) (wins.Upstream, netbios.Rcode) {
+	client := Client{UnicastTries: forwardTries, UnicastTimeout: forwardTimeout}
+	for _, server := range servers {
+		_, err := client.Claim(ctx, server, r.message(addrs))
+		var negative *NegativeError
+		switch {
+		case err == nil:
+			return wins.Accepted, 0
+		case errors.As(err, &negative):
+			return wins.Denied, negative.Rcode
+		}
+		s.Log.Debug().Err(err).Stringer("server", server).Msg("passing on to the WINS server")
+	}
+	return wins.Unreachable, 0
+}
+
+// message is the claim with other addresses.
+func (r *claimed) message(addrs []netbios.Address) netbios.Message {
+	m := claimMessage(r.Op, r.Name, r.TTL, addrs)
+	m.Opcode, m.Flags = r.header.Opcode, r.header.Flags
+	return m
+}
+
+func claimMessage(op wins.Op, name netbios.Name, ttl uint32, addrs []netbios.Address) netbios.Message {
+	switch op {
+	case wins.Release:
+		return netbios.NewRelease(0, name, addrs...)
+	case wins.Refresh:
+		return netbios.NewRefresh(0, name, ttl, addrs...)
+	case wins.RegisterMultihomed:
+		return netbios.NewMultihomed(0, name, ttl, addrs...)
+	}
+	return netbios.NewRegistration(0, name, ttl, addrs...)
+}
+
+const (
+	outboxBatch = 256
+	outboxRetry = time.Second
+	// outboxSlow bounds the wait between two tries while no server behind answers.
+	outboxSlow = time.Minute
+)
+
+// ServeOutbox tells the servers behind what they could not be told when it was asked for. It returns when
+// ctx ends.
+func (s *Server) ServeOutbox(ctx context.Context, db *wins.Database) error {
+	wait := outboxRetry
+	for {
+		told, left := s.tell(ctx, db)
+		switch {
+		case told > 0:
+			wait = outboxRetry
+		case left > 0:
+			wait = min(2*wait, outboxSlow)
+		}
+		timer := time.NewTimer(wait)
+		wake := db.OutboxWake()
+		if left > 0 {
+			wake = nil // those that wait already say that nobody listens, or take a batch each
+		}
+		if told > 0 && left > 0 {
+			timer.Reset(0)
+		}
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		case <-wake:
+			timer.Stop()
+		}
+	}
+}
+
+// tell sends what waits, one after the other, until nobody answers. It returns how many were answered and
+// how many are left.
+func (s *Server) tell(ctx context.Context, db *wins.Database) (told, left int) {
+	set := s.settings.Load()
+	outs, waiting := db.Outbox(outboxBatch)
+	if len(set.Forward) == 0 || len(outs) == 0 {
+		return 0, 0
+	}
+	var answered []wins.Out
+	for _, o := range outs {
+		up, rcode := s.passOut(ctx, set.Forward, o)
+		if up == wins.Unreachable {
+			break
+		}
+		answered = append(answered, o)
+		if up == wins.Denied {
+			db.Note(wins.Held{
+				Name: o.Name, What: wins.What(o.Op), Fate: wins.IsRefused, Source: o.Addr.Addr(), Reason: wins.ReasonUpstream,
+				Rule: rcode.String(), Claimed: []netbios.Address{{Flags: o.Flags, Addr: o.Addr.Addr()}},
+			})
+		}
+	}
+	if len(answered) > 0 && db.Told(ctx, answered) != nil {
+		return 0, waiting
+	}
+	return len(answered), waiting - len(answered)
+}
+
+func (s *Server) passOut(ctx context.Context, servers []netip.AddrPort, o wins.Out) (wins.Upstream, netbios.Rcode) {
+	r := &claimed{Request: wins.Request{Op: o.Op, Name: o.Name, TTL: o.TTL}}
+	addrs := []netbios.Address{{Flags: o.Flags, Addr: o.Addr.Addr()}}
+	m := claimMessage(o.Op, o.Name, o.TTL, addrs)
+	r.header = m.Header
+	return s.pass(ctx, servers, r, addrs)
+}

@@ -1,0 +1,171 @@
+package nameward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/nameward/nameward/netbios/nbns"
+	"github.com/nameward/nameward/netbios/wins"
+	"github.com/nameward/nameward/netbios/wins/journal"
+	"github.com/nameward/nameward/netbios/wins/usage"
+	"github.com/nameward/nameward/registry/config"
+)
+
+// winsService is the WINS server's database with what belongs to it. It is open as long as the guard
+// runs; how it is used may change with each configuration.
+type winsService struct {
+	journal   *journal.Journal
+	db        *wins.Database
+	usage     *usage.Tracker
+	usagePath string
+	log       zerolog.Logger
+}
+
+// openWINS opens the database of a configuration, nil when that has none.
+func openWINS(cfg config.WINS, guard wins.Guard, log zerolog.Logger) (*winsService, error) {
+	if cfg.Mode == "" {
+		return nil, nil
+	}
+	j, err := journal.Open(cfg.Database)
+	if err != nil {
+		return nil, err
+	}
+	s := &winsService{journal: j, usage: usage.New(0), usagePath: cfg.Database + ".usage", log: log}
+	if s.db, err = wins.Open(j, settingsOf(cfg), guard, nbns.Challenge(&nbns.Client{}), log); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", cfg.Database, err), j.Close())
+	}
+	s.restoreUsage()
+	return s, nil
+}
+
+func settingsOf(cfg config.WINS) wins.Settings {
+	return wins.Settings{
+		Timers: wins.Timers{
+			MinTTL: cfg.MinTTL, MaxTTL: cfg.MaxTTL, ExtinctionInterval: cfg.ExtinctionInterval, ExtinctionTimeout: cfg.ExtinctionTimeout,
+		},
+		Limits: wins.Limits{
+			Records: cfg.Limits.Records, PerAddress: cfg.Limits.PerAddress, Challenges: cfg.Limits.Challenges, Queue: cfg.Limits.Queue,
+		},
+	}
+}
+
+// use is how the name service uses the database.
+func (s *winsService) use(cfg config.WINS) nbns.WINS {
+	if s == nil {
+		return nbns.WINS{}
+	}
+	return nbns.WINS{DB: s.db, Front: cfg.Mode == config.ModeForward, Share: cfg.Mode == config.ModeBoth, Usage: s.usage}
+}
+
+// restoreUsage goes on with the report of the last run. A file that is damaged is not worth a start that
+// fails.
+func (s *winsService) restoreUsage() {
+	content, err := os.ReadFile(s.usagePath)
+	if err == nil {
+		err = s.usage.Restore(content)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Warn().Err(err).Str("file", s.usagePath).Msg("the report of who uses WINS begins anew")
+	}
+}
+
+// usageEvery is how often the report's data are saved: what a crash costs.
+const usageEvery = 10 * time.Minute
+
+// keepUsage saves the report's data from time to time and in the end.
+func (s *winsService) keepUsage(ctx context.Context) error {
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return s.saveUsage()
+		case <-time.After(usageEvery):
+			err = s.saveUsage()
+		}
+		if err != nil {
+			s.log.Warn().Err(err).Msg("the report of who uses WINS is not saved")
+		}
+	}
+}
+
+func (s *winsService) saveUsage() error {
+	content, err := s.usage.Snapshot()
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.usagePath), filepath.Base(s.usagePath)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), s.usagePath)
+}
+
+// vetWINS has every record looked at again when the world or the policy changes, since what was accepted
+// once may be filtered or guarded now.
+func (g *Guard) vetWINS(ctx context.Context) error {
+	changed := make(chan struct{}, 1)
+	g.OnPolicy(func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	snap := g.Snapshot()
+	for {
+		if err := g.wins.db.Vet(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		for again := false; !again; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-changed:
+				again = true
+			case <-snap.Superseded():
+				latest := g.Snapshot()
+				again = latest.World != snap.World
+				snap = latest
+			}
+		}
+	}
+}
+
+// runWINS starts the database's tasks.
+func (g *Guard) runWINS(ctx context.Context) {
+	if g.wins == nil {
+		return
+	}
+	db := g.wins.db
+	g.task(ctx, "WINS database", db.Run)
+	g.task(ctx, "WINS usage", g.wins.usage.Run)
+	g.task(ctx, "WINS usage file", g.wins.keepUsage)
+	g.task(ctx, "WINS vetting", g.vetWINS)
+	g.task(ctx, "WINS outbox", func(ctx context.Context) error { return g.netbios.server.ServeOutbox(ctx, db) })
+}
+
+// closeWINS lets go of the file, once all tasks have ended.
+func (g *Guard) closeWINS() error {
+	if g.wins == nil {
+		return nil
+	}
+	return g.wins.journal.Close()
+}
+
+// reconfigureWINS puts new timers and limits in force.
+func (g *Guard) reconfigureWINS(cfg config.WINS) {
+	if g.wins != nil {
+		g.wins.db.Configure(settingsOf(cfg))
+	}
+}

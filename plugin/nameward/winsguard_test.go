@@ -1,0 +1,108 @@
+package nameward
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/netbios/wins"
+	"github.com/nameward/nameward/policy"
+	"github.com/nameward/nameward/registry"
+)
+
+// newPair is a role MAIL<20> on ex1 and ex2; ex1 holds it. LOST<20> has no holder yet.
+func newPair(t *testing.T) *registry.Registry {
+	t.Helper()
+	pair := []*registry.Node{newNode("ex1", "", "10.9.0.11", "192.0.2.11"), newNode("ex2", "", "10.9.0.12", "198.51.100.12")}
+	role := func(name, nb string) *registry.Role {
+		return &registry.Role{
+			Name: name, Nodes: pair, NetBIOS: []netbios.Name{netbios.MustParseName(nb)},
+			Source: registry.Source{Kind: "file"}, TTL: 5 * time.Second,
+		}
+	}
+	r := run(t, &registry.World{
+		Nodes: pair, Roles: []*registry.Role{role("mailbox", "MAIL<20>"), role("lost", "LOST<20>")},
+		Classes: []registry.Class{{Name: "management", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}}},
+	})
+	claim(t, r, "mailbox", "ex1")
+	return r
+}
+
+const guardPolicy = `
+version: 1
+controllers: [203.0.113.5/32]
+rules:
+  - {id: relay, names: ["FS*<20>"], channels: [wins], from: [203.0.113.9/32], action: publish}
+  - {id: anybody, names: ["PC*<20>"], channels: [wins], action: publish}
+  - {id: no, names: ["BAD<20>"], action: refuse, reason: decommissioned}
+  - {id: theirs, names: ["OLD<20>"], action: forward}
+`
+
+func TestWINSGuard(t *testing.T) {
+	reg := newPair(t)
+	custom, err := policy.Parse("policy.yaml", []byte(guardPolicy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		line    string // NAME SOURCE ADDRESS...
+		own     bool   // by the policy above
+		want    wins.Action
+		kept    string
+		reason  string
+		guarded bool
+		byRule  bool
+		handOn  bool
+	}{
+		{name: "holder", line: "MAIL<20> 192.0.2.11 192.0.2.11", want: wins.Publish, kept: "192.0.2.11", reason: "rule", guarded: true},
+		{name: "lower case", line: "mail<20> 192.0.2.11 192.0.2.11", want: wins.Publish, kept: "192.0.2.11", reason: "rule", guarded: true},
+		{name: "passive node", line: "MAIL<20> 198.51.100.12 198.51.100.12", want: wins.Park, kept: "198.51.100.12", reason: "rule", guarded: true},
+		{name: "passive node, sent from its management address", line: "MAIL<20> 10.9.0.12 198.51.100.12", want: wins.Park, kept: "198.51.100.12", reason: "rule", guarded: true},
+		{name: "management address", line: "MAIL<20> 10.9.0.11 10.9.0.11", want: wins.Quarantine, reason: "emptied", guarded: true},
+		{name: "both of the passive node", line: "MAIL<20> 198.51.100.12 10.9.0.12 198.51.100.12", want: wins.Park, kept: "198.51.100.12", reason: "rule", guarded: true},
+		{name: "both of the holder", line: "MAIL<20> 192.0.2.11 10.9.0.11 192.0.2.11", want: wins.Publish, kept: "192.0.2.11", reason: "rule", guarded: true},
+		{name: "nobody holds it", line: "LOST<20> 192.0.2.11 192.0.2.11", want: wins.Park, kept: "192.0.2.11", reason: "no-holder", guarded: true},
+		{name: "stranger", line: "MAIL<20> 203.0.113.66 203.0.113.66", want: wins.Quarantine, reason: "emptied", guarded: true},
+		{name: "stranger with the holder's address", line: "MAIL<20> 203.0.113.66 192.0.2.11", want: wins.Quarantine, reason: "not-the-source", guarded: true},
+		{name: "stranger with a passive node's address", line: "MAIL<20> 203.0.113.66 198.51.100.12", want: wins.Quarantine, reason: "not-the-source", guarded: true},
+		{name: "passive node with the holder's address", line: "MAIL<20> 198.51.100.12 192.0.2.11", want: wins.Quarantine, reason: "not-the-source", guarded: true},
+		{name: "another name", line: "FS1<20> 203.0.113.7 203.0.113.7", want: wins.Publish, kept: "203.0.113.7", reason: "default"},
+		{name: "another name, management address", line: "FS1<20> 10.9.0.7 10.9.0.7", want: wins.Quarantine, reason: "emptied"},
+		{name: "another name, both", line: "FS1<20> 203.0.113.7 203.0.113.7 10.9.0.7", want: wins.Publish, kept: "203.0.113.7", reason: "rule"},
+		{name: "WPAD", line: "WPAD 203.0.113.7 203.0.113.7", want: wins.Quarantine, reason: "rule"},
+		{name: "1C of a stranger", line: "CORP<1c> 203.0.113.7 203.0.113.7", want: wins.Quarantine, reason: "rule"},
+		{name: "1C of a controller", own: true, line: "CORP<1c> 203.0.113.5 203.0.113.5", want: wins.Publish, kept: "203.0.113.5", reason: "rule", byRule: true},
+		{name: "a relay that the policy knows", own: true, line: "FS1<20> 203.0.113.9 203.0.113.7", want: wins.Publish, kept: "203.0.113.7", reason: "rule", byRule: true},
+		{name: "a rule for everybody vouches for nobody", own: true, line: "PC1<20> 203.0.113.8 203.0.113.7", want: wins.Publish, kept: "203.0.113.7", reason: "rule"},
+		{name: "refused", own: true, line: "BAD<20> 203.0.113.7 203.0.113.7", want: wins.Refuse, reason: "rule"},
+		{name: "handed on", own: true, line: "OLD<20> 203.0.113.7 203.0.113.7", want: wins.Publish, kept: "203.0.113.7", reason: "rule", handOn: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := winsGuard{reg.Snapshot, policy.Default}
+			if tt.own {
+				g.policy = func() *policy.Policy { return custom }
+			}
+			words := strings.Fields(tt.line)
+			r := &wins.Request{Op: wins.Register, Name: netbios.MustParseName(words[0]), Source: netip.AddrPortFrom(netip.MustParseAddr(words[1]), 137)}
+			for _, a := range words[2:] {
+				r.Addrs = append(r.Addrs, netbios.Address{Flags: netbios.HNode, Addr: netip.MustParseAddr(a)})
+			}
+			v := g.Admit(r)
+			var kept []string
+			for _, a := range v.Addrs {
+				kept = append(kept, a.Addr.String())
+			}
+			if v.Action != tt.want || strings.Join(kept, " ") != tt.kept || v.Reason != tt.reason || v.Guarded != tt.guarded ||
+				v.ByRule != tt.byRule || v.HandOn != tt.handOn || v.Guarded != (v.Role != "") {
+				t.Errorf("%+v, want %+v", v, tt)
+			}
+			r.Op = wins.Release
+			if v := g.Admit(r); v.Guarded != tt.guarded {
+				t.Errorf("its release: %+v", v)
+			}
+		})
+	}
+}
