@@ -213,7 +213,7 @@ func readEach(cmd *cobra.Command, names []string, o audit.Options, look func(*au
 			fmt.Fprintf(cmd.ErrOrStderr(), "nameward: %v\n", err)
 			continue
 		}
-		done := progress(cmd.ErrOrStderr(), src)
+		done := progress(cmd.ErrOrStderr(), src.Name, src.Size, src.Offset)
 		for rec, err := range src.Records() {
 			p := problemOf(err)
 			if p == nil {

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-
-	"github.com/nameward/nameward/policy/audit"
 )
 
 // longSource is from how many octets on reading takes long enough for a bar.
@@ -28,11 +26,11 @@ func (w behindBar) Write(b []byte) (int, error) {
 }
 
 // progress shows a bar on a terminal while a long source is read. The function that it returns ends it.
-func progress(out io.Writer, src *audit.Source) func() {
-	if !isTerminal(out) || src.Size < longSource {
+func progress(out io.Writer, name string, size int64, offset func() int64) func() {
+	if !isTerminal(out) || size < longSource {
 		return func() {}
 	}
-	shown := progressbar.NewOptions64(src.Size, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(src.Name),
+	shown := progressbar.NewOptions64(size, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(name),
 		progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
 	bar.Store(shown)
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -43,7 +41,7 @@ func progress(out io.Writer, src *audit.Source) func() {
 		for {
 			select {
 			case <-tick.C:
-				_ = shown.Set64(src.Offset())
+				_ = shown.Set64(offset())
 			case <-stop:
 				bar.Store(nil)
 				_ = shown.Clear()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/registry/control"
 )
 
@@ -101,6 +102,9 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 	if st.Store.Error != "" {
 		fmt.Fprintf(w, "! store %s: the state cannot be saved: %s\n", st.Store.Path, st.Store.Error)
 	}
+	if st.WINS != nil && st.WINS.Error != "" {
+		fmt.Fprintf(w, "! WINS: registrations cannot be saved: %s\n", st.WINS.Error)
+	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "ROLE\tMODE\tHOLDER\tEPOCH\tSINCE\tSTATE\tSERVED\tADDRESSES\tSOURCE")
 	for _, r := range st.Roles {
@@ -127,6 +131,29 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 		rules = ", " + count(st.Policy.Rules, "policy rule")
 	}
 	fmt.Fprintf(w, "change %d, %s%s\n", st.Change, count(len(st.Roles), "role"), rules)
+	if st.WINS != nil {
+		printWINS(w, st.WINS)
+	}
+}
+
+// printWINS prints the WINS server in a line.
+func printWINS(w io.Writer, st *control.WINSStatus) {
+	words := []string{fmt.Sprintf("%d active (%d static)", st.Records[wins.Active.String()], st.Static)}
+	add := func(n int, what string) {
+		if n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	add(st.Records[wins.Released.String()], "released")
+	add(st.Records[wins.Tombstone.String()], "tombstones")
+	for _, f := range wins.Fates {
+		add(st.Held[f.String()], f.String())
+	}
+	add(int(st.Dropped), "given up for want of room")
+	add(st.Queue, "waiting for the disk")
+	add(st.Challenges, "being challenged")
+	add(st.Outbox, "still to be told to the server behind")
+	fmt.Fprintf(w, "WINS server: %s; version %d\n", strings.Join(words, ", "), st.Version)
 }
 
 func indent(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") }

@@ -35,38 +35,40 @@ func (s *Server) front(set *Settings, r *claimed, v *wins.Verdict) ([]byte, late
 	return nil, func(ctx context.Context) ([]byte, Outcome) {
 		defer s.forget(key)
 		slow := time.AfterFunc(frontWait, func() { r.To.(*lateSink).wack(r, frontWack) })
-		r.Upstream, r.UpstreamRcode = s.pass(ctx, set.Forward, r, v.Addrs)
+		s.pass(ctx, set.Forward, r, r.message(v.Addrs))
 		r.Waits = !slow.Stop()
 		reply, _, outcome := s.submit(set, r, nil)
 		return reply, outcome
 	}, Registered
 }
 
-// pass tells the first server that answers.
-func (s *Server) pass(ctx context.Context, servers []netip.AddrPort, r *claimed, addrs []netbios.Address) (wins.Upstream, netbios.Rcode) {
+// pass tells the first server that answers, and notes its word in the request.
+func (s *Server) pass(ctx context.Context, servers []netip.AddrPort, r *claimed, m netbios.Message) {
 	client := Client{UnicastTries: forwardTries, UnicastTimeout: forwardTimeout}
+	r.Upstream = wins.Unreachable
 	for _, server := range servers {
-		_, err := client.Claim(ctx, server, r.message(addrs))
+		result, err := client.Claim(ctx, server, m)
 		var negative *NegativeError
 		switch {
 		case err == nil:
-			return wins.Accepted, 0
+			r.Upstream, r.UpstreamTTL = wins.Accepted, uint32(result.TTL/time.Second)
+			return
 		case errors.As(err, &negative):
-			return wins.Denied, negative.Rcode
+			r.Upstream, r.UpstreamRcode = wins.Denied, negative.Rcode
+			return
 		}
 		s.Log.Debug().Err(err).Stringer("server", server).Msg("passing on to the WINS server")
 	}
-	return wins.Unreachable, 0
 }
 
 // message is the claim with other addresses.
 func (r *claimed) message(addrs []netbios.Address) netbios.Message {
-	m := claimMessage(r.Op, r.Name, r.TTL, addrs)
+	m := claimMessage(r.Op, r.Name, r.TTL, addrs...)
 	m.Opcode, m.Flags = r.header.Opcode, r.header.Flags
 	return m
 }
 
-func claimMessage(op wins.Op, name netbios.Name, ttl uint32, addrs []netbios.Address) netbios.Message {
+func claimMessage(op wins.Op, name netbios.Name, ttl uint32, addrs ...netbios.Address) netbios.Message {
 	switch op {
 	case wins.Release:
 		return netbios.NewRelease(0, name, addrs...)
@@ -126,15 +128,16 @@ func (s *Server) tell(ctx context.Context, db *wins.Database) (told, left int) {
 	}
 	var answered []wins.Out
 	for _, o := range outs {
-		up, rcode := s.passOut(ctx, set.Forward, o)
-		if up == wins.Unreachable {
+		r := &claimed{Request: wins.Request{Op: o.Op, Name: o.Name, TTL: o.TTL}}
+		own := netbios.Address{Flags: o.Flags, Addr: o.Addr.Addr()}
+		if s.pass(ctx, set.Forward, r, claimMessage(o.Op, o.Name, o.TTL, own)); r.Upstream == wins.Unreachable {
 			break
 		}
 		answered = append(answered, o)
-		if up == wins.Denied {
+		if r.Upstream == wins.Denied {
 			db.Note(wins.Held{
 				Name: o.Name, What: wins.What(o.Op), Fate: wins.IsRefused, Source: o.Addr.Addr(), Reason: wins.ReasonUpstream,
-				Rule: rcode.String(), Claimed: []netbios.Address{{Flags: o.Flags, Addr: o.Addr.Addr()}},
+				Rule: r.UpstreamRcode.String(), Claimed: []netbios.Address{own},
 			})
 		}
 	}
@@ -142,12 +145,4 @@ func (s *Server) tell(ctx context.Context, db *wins.Database) (told, left int) {
 		return 0, waiting
 	}
 	return len(answered), waiting - len(answered)
-}
-
-func (s *Server) passOut(ctx context.Context, servers []netip.AddrPort, o wins.Out) (wins.Upstream, netbios.Rcode) {
-	r := &claimed{Request: wins.Request{Op: o.Op, Name: o.Name, TTL: o.TTL}}
-	addrs := []netbios.Address{{Flags: o.Flags, Addr: o.Addr.Addr()}}
-	m := claimMessage(o.Op, o.Name, o.TTL, addrs)
-	r.header = m.Header
-	return s.pass(ctx, servers, r, addrs)
 }

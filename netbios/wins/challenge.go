@@ -35,7 +35,7 @@ func (w *work) contest(r *Request, cur *Record) {
 		w.answer(r, Duplicate, 0)
 	case w.failed != nil:
 		w.answer(r, Unsaved, netbios.RcodeServer)
-	case p == nil && !r.Waits && len(w.d.pending)-len(w.ended)+len(w.starts) >= w.set.Limits.Challenges:
+	case p == nil && !w.waited(r) && len(w.d.pending)-len(w.ended)+len(w.starts) >= w.set.Limits.Challenges:
 		w.answer(r, Shed, 0)
 	case p == nil:
 		w.starts = append(w.starts, &pending{req: r, record: *cur})
@@ -50,10 +50,18 @@ func (w *work) contest(r *Request, cur *Record) {
 
 // wait sends a WACK, unless the claimant has one: a second one would be an error of the protocol.
 func (w *work) wait(r *Request, addrs int) {
-	if !r.Waits {
-		w.answers = append(w.answers, answered{r, Answer{Outcome: Waiting, Wack: true, TTL: wackTTL(addrs)}})
+	if w.waited(r) {
+		return
 	}
+	if w.told == nil {
+		w.told = map[*Request]bool{}
+	}
+	w.told[r] = true
+	w.answers = append(w.answers, answered{r, Answer{Outcome: Waiting, Wack: true, TTL: wackTTL(addrs)}})
 }
+
+// waited reports whether the claimant was told to wait, before or by this batch.
+func (w *work) waited(r *Request) bool { return r.Waits || w.told[r] }
 
 func (w *work) pendingFor(n netbios.Name) *pending {
 	for _, p := range w.starts {

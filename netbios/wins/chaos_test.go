@@ -73,6 +73,7 @@ type chaos struct {
 	versions map[uint64]string // who was given a version
 	lastSeen uint64
 	id       uint16
+	dead     bool // the kill was: what the database says from now on is heard by nobody
 }
 
 // known is what a node knows of its own name, which nobody else asks for.
@@ -222,6 +223,9 @@ func (c *chaos) learn(k *known, op Op, name netbios.Name, a Answer) {
 	r, _ := c.db.Snapshot().Find(name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.dead {
+		return
+	}
 	k.busy = false
 	k.ops++
 	switch a.Outcome {
@@ -284,7 +288,9 @@ func (c *chaos) generation() {
 	if !isKill {
 		c.disk.chance.Store(0)
 	}
-
+	c.mu.Lock()
+	c.dead = isKill
+	c.mu.Unlock()
 	before, last := c.state()
 	dead := c.disk.killed()
 	after, _ := c.state()
@@ -299,7 +305,7 @@ func (c *chaos) generation() {
 		before, last = c.state()
 		after = before
 	}
-	c.disk = dead
+	c.disk, c.dead = dead, false
 	c.open()
 	c.check(before, after, last)
 }

@@ -30,6 +30,7 @@ type Journal interface {
 // Database is the WINS database. Open makes it; then keep Run running.
 type Database struct {
 	log       zerolog.Logger
+	sampled   zerolog.Logger // for what strangers can cause
 	journal   Journal
 	guard     Guard
 	challenge Challenger
@@ -104,7 +105,7 @@ var ErrStopped = errors.New("the WINS database has stopped")
 // Open reads the journal.
 func Open(j Journal, set Settings, guard Guard, challenge Challenger, log zerolog.Logger) (*Database, error) {
 	d := &Database{
-		log: log, journal: j, guard: guard, challenge: challenge, queue: newQueue(), commands: make(chan *command, 64),
+		log: log, sampled: log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), journal: j, guard: guard, challenge: challenge, queue: newQueue(), commands: make(chan *command, 64),
 		stopped: make(chan struct{}), opened: time.Now(), held: newHeldTable(),
 		outbox:  outbox{waiting: map[outKey]Out{}, wake: make(chan struct{}, 1)},
 		perAddr: map[IPv4]uint32{}, pending: map[netbios.Name]*pending{}, unsaved: map[netbios.Name]bool{},
@@ -131,7 +132,6 @@ type loader struct {
 	d       *Database
 	e       *editor
 	version uint64
-	masters map[netbios.Name]bool
 }
 
 func (l *loader) load(batch []byte) error {
@@ -361,6 +361,32 @@ func (d *Database) Note(h Held) {
 	case d.commands <- &command{do: func(w *work) { w.hold(h) }}:
 	default:
 	}
+}
+
+// report logs what is held for the first time: strangers can make a lot of it, so that no more than some
+// lines a second are written.
+func (d *Database) report(h *Held) {
+	level := zerolog.InfoLevel
+	if h.Alert {
+		level = zerolog.WarnLevel
+	}
+	e := d.sampled.WithLevel(level).Stringer("name", h.Name).Stringer("what", h.What).Stringer("fate", h.Fate).
+		Stringer("source", h.Source).Stringers("claimed", stringers(h.Claimed)).Str("reason", h.Reason)
+	if h.Rule != "" {
+		e.Str("rule", h.Rule).Str("decision", fmt.Sprintf("%016x", h.Decision))
+	}
+	if h.Role != "" {
+		e.Str("role", h.Role)
+	}
+	e.Msg("registration held")
+}
+
+func stringers(addrs []netbios.Address) []fmt.Stringer {
+	out := make([]fmt.Stringer, len(addrs))
+	for i, a := range addrs {
+		out[i] = a.Addr
+	}
+	return out
 }
 
 // Held lists what was asked for and is not, or not yet, published.

@@ -138,8 +138,8 @@ func newHeldTable() heldTable {
 	return heldTable{entries: map[heldKey]*list.Element{}, quiet: list.New(), bySource: map[IPv4]int{}, dirty: map[heldKey]bool{}}
 }
 
-// note adds an entry or counts it again.
-func (t *heldTable) note(h Held, now Stamp) {
+// note adds an entry or counts it again, and reports whether it is news.
+func (t *heldTable) note(h Held, now Stamp) (isNew bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// Packets have room for thousands of addresses.
@@ -154,11 +154,12 @@ func (t *heldTable) note(h Held, now Stamp) {
 			t.dirty[k] = true
 		}
 		if (h.Fate == IsParked) == (old.Fate == IsParked) {
+			isNew = h.Fate != old.Fate
 			old.Held = h
 			if h.Fate != IsParked {
 				t.quiet.MoveToBack(e)
 			}
-			return
+			return isNew
 		}
 		t.remove(k)
 	} else {
@@ -166,11 +167,12 @@ func (t *heldTable) note(h Held, now Stamp) {
 	}
 	if h.Fate != IsParked && t.bySource[k.source] >= maxHeldOfSource || h.Fate == IsParked && t.parked >= maxHeld {
 		t.dropped++
-		return
+		return false
 	}
 	t.insert(h, saved)
 	t.dirty[k] = true
 	t.trim()
+	return true
 }
 
 // trim drops the entries that were quiet for longest beyond the limit.

@@ -161,7 +161,10 @@ func TestHeldFlood(t *testing.T) {
 		l.journal.Fail(nil)
 		batches, _ := l.journal.Backlog()
 		time.Sleep(20 * time.Second)
-		for _, b := range l.journal.batches[batches:] {
+		l.journal.mu.Lock()
+		written := l.journal.batches[batches:]
+		l.journal.mu.Unlock()
+		for _, b := range written {
 			if len(b) > 1<<20 {
 				t.Errorf("a batch of %d octets", len(b))
 			}

@@ -3,6 +3,7 @@ package wins
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -162,6 +163,13 @@ func (l *lab) last(r *Request) (a Answer, wacked bool) {
 	}
 	l.t.Fatalf("no answer to %s %s", r.Op, r.Name)
 	return a, false
+}
+
+// said is what a request was answered up to now.
+func (l *lab) said(r *Request) []Answer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.answers[r])
 }
 
 // want sends and compares the outcome.

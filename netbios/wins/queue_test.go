@@ -103,9 +103,9 @@ func TestFlood(t *testing.T) {
 				l.send(fmt.Sprintf("register F%d 192.0.2.66 ttl %d", i, i))
 			}
 		}
-		flood(5000)
-		if got := l.db.Count(Register, Shed); got == 0 || got > 1000 {
-			t.Errorf("%d of 5000 were shed, want what is above 4096", got)
+		flood(6000)
+		if got := l.db.Count(Register, Shed); got > 6000-4096 || got < 6000-4096-maxBatch {
+			t.Errorf("%d of 6000 were shed, want what is above 4096 and a batch", got)
 		}
 		var all sync.WaitGroup
 		for range 20 {
@@ -131,7 +131,7 @@ func TestFlood(t *testing.T) {
 func TestFloodStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t)
-		l.journal.Slow(func() { time.Sleep(10 * time.Millisecond) })
+		l.journal.Slow(func() { time.Sleep(15 * time.Millisecond) })
 		stopped := make(chan struct{})
 		var all sync.WaitGroup
 		all.Go(func() {
@@ -146,10 +146,10 @@ func TestFloodStops(t *testing.T) {
 					r.Source = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(j >> 8), byte(j)}), 137)
 					l.db.Submit(r)
 				}
-				time.Sleep(time.Millisecond)
+				time.Sleep(10 * time.Millisecond)
 			}
 		})
-		time.Sleep(time.Second)
+		time.Sleep(100 * time.Millisecond)
 		begin := time.Now()
 		l.stop()
 		if took := time.Since(begin); took > time.Second {

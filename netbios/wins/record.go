@@ -1,6 +1,7 @@
 package wins
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -71,6 +72,9 @@ func (s Stamp) add(d time.Duration) Stamp {
 	}
 	return s + Stamp(d/time.Second)
 }
+
+// after is s and so many seconds, the last Stamp when there is none for it.
+func (s Stamp) after(seconds uint32) Stamp { return s + Stamp(min(seconds, uint32(math.MaxUint32-s))) }
 
 // IPv4 is an address in four octets.
 type IPv4 [4]byte
@@ -185,8 +189,13 @@ var DefaultTimers = Timers{
 	ExtinctionInterval: 4 * 24 * time.Hour, ExtinctionTimeout: 6 * 24 * time.Hour,
 }
 
-// grant is the TTL in seconds for what was asked; 0 asks for no end.
-func (t *Timers) grant(asked uint32) uint32 {
+// grant is the TTL in seconds for a request: what it asks for within the bounds, 0 asking for no end, or
+// what a server behind has granted already.
+func (t *Timers) grant(r *Request) uint32 {
+	if r.Upstream == Accepted && r.UpstreamTTL > 0 {
+		return r.UpstreamTTL
+	}
+	asked := r.TTL
 	low, high := uint32(t.MinTTL/time.Second), uint32(t.MaxTTL/time.Second)
 	if asked == 0 {
 		return high

@@ -37,8 +37,10 @@ type Request struct {
 	To     Sink
 	// Tag is the sink's own.
 	Tag any
-	// Upstream is the word of another WINS server on this request, with the rcode of a refusal.
+	// Upstream is the word of another WINS server on this request, with the TTL in seconds that it granted
+	// or the rcode of its refusal.
 	Upstream      Upstream
+	UpstreamTTL   uint32
 	UpstreamRcode netbios.Rcode
 	// Waits says that the node was told to wait, and gets no second WACK.
 	Waits bool

@@ -31,7 +31,7 @@ type claim struct {
 func newClaim(r *Request, addrs []netbios.Address, now Stamp, t *Timers) claim {
 	c := claim{
 		name: r.Name, kind: kindOf(r.Name, r.Addrs[0].Flags, r.Op), node: r.Addrs[0].Flags.NodeType(),
-		source: IPv4Of(r.Source.Addr()), now: now, ends: now + Stamp(t.grant(r.TTL)),
+		source: IPv4Of(r.Source.Addr()), now: now, ends: now.after(t.grant(r)),
 	}
 	if c.kind == Group && isHost(c.source) {
 		// Nobody is told the address: the record says who asked, and a limit counts against him.

@@ -221,12 +221,6 @@ func (s *scenario) duration(text string) time.Duration {
 	return d
 }
 
-func (s *scenario) said(r *Request) []Answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.answers[r])
-}
-
 func (s *scenario) lastWord(r *Request, want string) string {
 	s.t.Helper()
 	for range 10 * 60 * 10 {

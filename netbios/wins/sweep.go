@@ -32,8 +32,8 @@ func (w *work) sweep() {
 	}
 	end, done := w.d.swept+t.leaves/sweepParts+1, 0
 	for i := w.d.swept; i < end && i < t.leaves && done < maxSwept; i++ {
-		for r := range t.from(i, i+1) {
-			if cur, ok := w.edit.t.Find(r.Name); ok && w.age(&cur) {
+		for n := range t.due(i, w.now) {
+			if cur, ok := w.edit.t.Find(n); ok && w.age(&cur) {
 				done++
 			}
 		}

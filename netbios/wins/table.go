@@ -108,12 +108,9 @@ func (t *Table) Find(n netbios.Name) (r Record, ok bool) {
 }
 
 // All yields every record, in no order.
-func (t *Table) All() iter.Seq[*Record] { return t.from(0, t.leaves) }
-
-// from yields the records of the leaves from one to before another.
-func (t *Table) from(begin, end int) iter.Seq[*Record] {
+func (t *Table) All() iter.Seq[*Record] {
 	return func(yield func(*Record) bool) {
-		for i := begin; i < min(end, t.leaves); i++ {
+		for i := range t.leaves {
 			l := t.chunks[i/chunkLen].leaves[i%chunkLen]
 			for j := range l.slots {
 				r := l.slots[j].record()
@@ -126,6 +123,23 @@ func (t *Table) from(begin, end int) iter.Seq[*Record] {
 				if !yield(&c) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// due yields the names in the i-th leaf whose records time may have changed.
+func (t *Table) due(i int, now Stamp) iter.Seq[netbios.Name] {
+	return func(yield func(netbios.Name) bool) {
+		l := t.chunks[i/chunkLen].leaves[i%chunkLen]
+		for j := range l.slots {
+			if s := &l.slots[j]; !s.static && s.ends <= now && !yield(netbios.NameFromOctets(s.name)) {
+				return
+			}
+		}
+		for _, r := range l.long {
+			if !r.Static && !yield(r.Name) {
+				return
 			}
 		}
 	}

@@ -81,7 +81,7 @@ func TestTable(t *testing.T) {
 		table *Table
 		want  map[netbios.Name]Record
 	}
-	for seed := range uint64(8) {
+	for seed := range uint64(4) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		names := 50 + rnd.IntN(4000)
 		table, want := emptyTable, map[netbios.Name]Record{}
@@ -249,7 +249,6 @@ func BenchmarkTable(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("find-%d", n), func(b *testing.B) {
 			b.ReportAllocs()
-			b.ReportMetric(float64(octets)/float64(n), "heapB/record")
 			i := 0
 			for b.Loop() {
 				if _, ok := table.Find(names[i%len(names)]); !ok {
@@ -257,6 +256,7 @@ func BenchmarkTable(b *testing.B) {
 				}
 				i++
 			}
+			b.ReportMetric(float64(octets)/float64(n), "heapB/record")
 		})
 		b.Run(fmt.Sprintf("put-%d", n), func(b *testing.B) {
 			b.ReportAllocs()

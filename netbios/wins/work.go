@@ -32,7 +32,8 @@ type work struct {
 	outGone []outKey
 	starts  []*pending
 	joined  []joined
-	ended   []netbios.Name // challenges
+	told    map[*Request]bool // to wait
+	ended   []netbios.Name    // challenges
 	answers []answered
 	changed bool
 }
@@ -82,7 +83,7 @@ func (w *work) handle(r *Request) {
 func (w *work) answer(r *Request, o Outcome, code netbios.Rcode) {
 	a := Answer{Outcome: o, Rcode: code}
 	if r.Op != Release {
-		a.TTL = w.set.Timers.grant(r.TTL)
+		a.TTL = w.set.Timers.grant(r)
 	}
 	w.answers = append(w.answers, answered{r, a})
 }
@@ -134,8 +135,8 @@ func heldOf(r *Request) Held {
 }
 
 func (w *work) hold(h Held) {
-	if w.first == nil {
-		w.d.held.note(h, w.now)
+	if w.first == nil && w.d.held.note(h, w.now) {
+		w.d.report(&h)
 	}
 }
 
@@ -196,7 +197,7 @@ func (w *work) register(r *Request) {
 // word, that of a rule or of the recorded owner, which then has to confirm it.
 func (w *work) vouched(r *Request, cur *Record, state State) []netbios.Address {
 	v := &r.verdict
-	if len(v.Addrs) < len(r.Addrs) && !r.Waits {
+	if len(v.Addrs) < len(r.Addrs) && !w.waited(r) {
 		h := heldOf(r)
 		h.Claimed = slices.DeleteFunc(slices.Clone(r.Addrs), func(a netbios.Address) bool { return slices.Contains(v.Addrs, a) })
 		h.Fate, h.Kept = IsQuarantined, nil
@@ -210,7 +211,7 @@ func (w *work) vouched(r *Request, cur *Record, state State) []netbios.Address {
 	case cur != nil && state == Active && !cur.Kind.isGroup() && cur.Index(IPv4Of(source)) >= 0:
 		return v.Addrs
 	}
-	if !r.Waits {
+	if !w.waited(r) {
 		h := heldOf(r)
 		h.Claimed = slices.DeleteFunc(slices.Clone(v.Addrs), func(a netbios.Address) bool { return !isForeign(a) })
 		h.Fate, h.Reason, h.Rule, h.Kept = IsQuarantined, ReasonNotSource, "", nil

@@ -146,6 +146,11 @@ func (g *Guard) run(ctx context.Context) {
 		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus, Policy: g.policyStatus,
 		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Listen: g.listen, StorePath: g.cfg.Store.Bolt, Log: g.log,
 	}
+	if w := g.winsControl(); w.DB == nil {
+		ctl.Mount = w.Mount // which says that there is no WINS server
+	} else {
+		ctl.Mount, ctl.WINS = w.Mount, w.Status
+	}
 	socket := g.cfg.Control.Socket
 	for name, task := range map[string]func(context.Context) error{
 		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run, "configuration file": g.followConfig,

@@ -15,6 +15,7 @@ import (
 	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/netbios/wins/journal"
 	"github.com/nameward/nameward/netbios/wins/usage"
+	"github.com/nameward/nameward/netbios/wins/winsctl"
 	"github.com/nameward/nameward/registry/config"
 )
 
@@ -153,6 +154,21 @@ func (g *Guard) runWINS(ctx context.Context) {
 	g.task(ctx, "WINS usage file", g.wins.keepUsage)
 	g.task(ctx, "WINS vetting", g.vetWINS)
 	g.task(ctx, "WINS outbox", func(ctx context.Context) error { return g.netbios.server.ServeOutbox(ctx, db) })
+}
+
+// winsControl is the part of the control API that is about the WINS server.
+func (g *Guard) winsControl() *winsctl.Server {
+	if g.wins == nil {
+		return &winsctl.Server{}
+	}
+	return &winsctl.Server{
+		DB: func() *wins.Database { return g.wins.db }, Usage: func() *usage.Tracker { return g.wins.usage }, Snapshot: g.Snapshot,
+		DNSSuffix: func() string {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			return g.cfg.NetBIOS.WINS.DNSSuffix
+		},
+	}
 }
 
 // closeWINS lets go of the file, once all tasks have ended.

@@ -23,6 +23,9 @@ const (
 	winsGroupFlag = 0x80
 )
 
+// nodeTypes are the words for the bits of the node's type, RFC 1002, Section 4.2.1.3.
+var nodeTypes = [...]string{"b", "p", "m", "h"}
+
 // winsLine is what a line says, as octets of it.
 type winsLine struct {
 	base, suffix, expiry, addrs, flags []byte
@@ -81,6 +84,10 @@ func (x *reading) winsRecord(expiry *expiryText) {
 	r := x.begin(policy.WINS, x.line)
 	r.setFolded(name)
 	r.Static, r.Group, r.Detail = ends == 0, flags&winsGroupFlag != 0, expiry.text(ends)
+	r.Node = nodeTypes[flags>>5&3]
+	if ends > 0 {
+		r.Ends = time.Unix(int64(ends), 0)
+	}
 	if x.winsAddrs(line.addrs) {
 		x.emit()
 	}

@@ -39,66 +39,85 @@ func (e *RefusedError) Error() string { return e.Text }
 
 // Status fetches the whole state.
 func (c *Client) Status(ctx context.Context) (st Status, err error) {
-	return st, c.call(ctx, http.MethodGet, "/v1/status", nil, &st)
+	return st, c.Call(ctx, http.MethodGet, "/v1/status", nil, &st)
 }
 
 // Explain asks why a name is answered as it is.
 func (c *Client) Explain(ctx context.Context, name string) (e Explanation, err error) {
-	return e, c.call(ctx, http.MethodGet, "/v1/explain?name="+url.QueryEscape(name), nil, &e)
+	return e, c.Call(ctx, http.MethodGet, "/v1/explain?name="+url.QueryEscape(name), nil, &e)
 }
 
 // Switch hands roles over.
 func (c *Client) Switch(ctx context.Context, r registry.SwitchRequest) (m registry.Moves, err error) {
-	return m, c.call(ctx, http.MethodPost, "/v1/switch", r, &m)
+	return m, c.Call(ctx, http.MethodPost, "/v1/switch", r, &m)
 }
 
 // SetOverride forces a role.
 func (c *Client) SetOverride(ctx context.Context, r OverrideRequest) (m registry.Moves, err error) {
-	return m, c.call(ctx, http.MethodPost, "/v1/override/set", r, &m)
+	return m, c.Call(ctx, http.MethodPost, "/v1/override/set", r, &m)
 }
 
 // ClearOverride hands a role back to its source.
 func (c *Client) ClearOverride(ctx context.Context, r OverrideRequest) (m registry.Moves, err error) {
-	return m, c.call(ctx, http.MethodPost, "/v1/override/clear", r, &m)
+	return m, c.Call(ctx, http.MethodPost, "/v1/override/clear", r, &m)
 }
 
 // Drain takes a node out of service.
 func (c *Client) Drain(ctx context.Context, r DrainRequest) (m registry.Moves, err error) {
-	return m, c.call(ctx, http.MethodPost, "/v1/drain", r, &m)
+	return m, c.Call(ctx, http.MethodPost, "/v1/drain", r, &m)
 }
 
 // Undrain puts a node back into service.
 func (c *Client) Undrain(ctx context.Context, r DrainRequest) (m registry.Moves, err error) {
-	return m, c.call(ctx, http.MethodPost, "/v1/undrain", r, &m)
+	return m, c.Call(ctx, http.MethodPost, "/v1/undrain", r, &m)
 }
 
 // Reload has the configuration file read again.
 func (c *Client) Reload(ctx context.Context) (s ConfigStatus, err error) {
-	return s, c.call(ctx, http.MethodPost, "/v1/reload", nil, &s)
+	return s, c.Call(ctx, http.MethodPost, "/v1/reload", nil, &s)
 }
 
 // Watch calls each with every event until ctx ends, the connection breaks or each returns an error.
 func (c *Client) Watch(ctx context.Context, each func(Event) error) error {
-	resp, err := c.send(ctx, http.MethodGet, "/v1/watch", nil)
+	var enough error
+	err := Lines(ctx, c, "/v1/watch", func(ev Event) error {
+		enough = each(ev)
+		return enough
+	})
+	switch {
+	case enough != nil:
+		return enough
+	case ctx.Err() != nil:
+		return nil
+	case err == nil:
+		return fmt.Errorf("watching %s: %w", c.path, io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+// Lines gets a stream of one JSON object a line and calls each with every one, until the stream ends or
+// each returns an error. A stream that breaks off is an error.
+func Lines[T any](ctx context.Context, c *Client, path string, each func(T) error) error {
+	resp, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	for dec := json.NewDecoder(resp.Body); ; {
-		var ev Event
-		if err := dec.Decode(&ev); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("watching %s: %w", c.path, err)
+		var line T
+		if err := dec.Decode(&line); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("reading the answer of %s: %w", c.path, err)
 		}
-		if err := each(ev); err != nil {
+		if err := each(line); err != nil {
 			return err
 		}
 	}
 }
 
-func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+// Call sends a request, with in as its body unless that is nil, and reads the answer into out.
+func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
 	resp, err := c.send(ctx, method, path, in)
 	if err != nil {
 		return err

@@ -230,7 +230,7 @@ func TestRefusals(t *testing.T) {
 		"not forced":    func() error { _, err := l.client.ClearOverride(ctx, OverrideRequest{Role: "mailbox"}); return err },
 		"bad file":      func() error { _, err := l.client.Reload(ctx); return err },
 		"no name":       func() error { _, err := l.client.Explain(ctx, ""); return err },
-		"unknown field": func() error { return l.client.call(ctx, "POST", "/v1/switch", map[string]string{"rolls": "x"}, nil) },
+		"unknown field": func() error { return l.client.Call(ctx, "POST", "/v1/switch", map[string]string{"rolls": "x"}, nil) },
 	} {
 		var refused *RefusedError
 		if err := do(); !errors.As(err, &refused) || refused.Text == "" {

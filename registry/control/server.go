@@ -29,6 +29,10 @@ type Server struct {
 	Checks func() []Check
 	// Listen tells where questions are answered.
 	Listen func() Listen
+	// WINS tells how the WINS server is, nil if there is none; the function may be nil too.
+	WINS func() *WINSStatus
+	// Mount adds the handlers of other packages; nil for none.
+	Mount func(*http.ServeMux)
 	// StorePath is what status shows.
 	StorePath string
 	Log       zerolog.Logger
@@ -59,31 +63,35 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/watch", s.watch)
 	mux.HandleFunc("GET /v1/explain", s.explain)
-	mux.HandleFunc("POST /v1/switch", verb(s.Registry.Switch))
-	mux.HandleFunc("POST /v1/override/set", verb(s.setOverride))
-	mux.HandleFunc("POST /v1/override/clear", verb(s.clearOverride))
-	mux.HandleFunc("POST /v1/drain", verb(s.drain))
-	mux.HandleFunc("POST /v1/undrain", verb(s.undrain))
+	mux.HandleFunc("POST /v1/switch", Verb(statusOf, s.Registry.Switch))
+	mux.HandleFunc("POST /v1/override/set", Verb(statusOf, s.setOverride))
+	mux.HandleFunc("POST /v1/override/clear", Verb(statusOf, s.clearOverride))
+	mux.HandleFunc("POST /v1/drain", Verb(statusOf, s.drain))
+	mux.HandleFunc("POST /v1/undrain", Verb(statusOf, s.undrain))
 	mux.HandleFunc("POST /v1/reload", s.reload)
+	if s.Mount != nil {
+		s.Mount(mux)
+	}
 	return mux
 }
 
-// verb makes a handler of a function from a request to a result.
-func verb[Req, Res any](do func(context.Context, Req) (Res, error)) http.HandlerFunc {
+// Verb makes a handler of a function from a request to a result; statusOf is the HTTP status of its
+// errors.
+func Verb[Req, Res any](statusOf func(error) int, do func(context.Context, Req) (Res, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var req Req
 		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&req); err != nil {
-			fail(w, http.StatusBadRequest, fmt.Errorf("reading the request: %w", err))
+			Fail(w, http.StatusBadRequest, fmt.Errorf("reading the request: %w", err))
 			return
 		}
 		res, err := do(r.Context(), req)
 		if err != nil {
-			fail(w, statusOf(err), err)
+			Fail(w, statusOf(err), err)
 			return
 		}
-		reply(w, res)
+		Reply(w, res)
 	}
 }
 
@@ -94,13 +102,15 @@ func statusOf(err error) int {
 	return http.StatusConflict
 }
 
-func reply(w http.ResponseWriter, v any) {
+// Reply writes a result.
+func Reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	// The client has gone if this fails; there is nobody left to tell.
 	json.NewEncoder(w).Encode(v)
 }
 
-func fail(w http.ResponseWriter, status int, err error) {
+// Fail writes an error, from which the client makes a [RefusedError].
+func Fail(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(errorReply{err.Error()})
@@ -124,10 +134,10 @@ func (s *Server) undrain(ctx context.Context, r DrainRequest) (registry.Moves, e
 
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	if err := s.Reload(r.Context()); err != nil {
-		fail(w, http.StatusConflict, err)
+		Fail(w, http.StatusConflict, err)
 		return
 	}
-	reply(w, s.Config())
+	Reply(w, s.Config())
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
@@ -160,7 +170,10 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	if s.Listen != nil {
 		st.Listen = s.Listen()
 	}
-	reply(w, st)
+	if s.WINS != nil {
+		st.WINS = s.WINS()
+	}
+	Reply(w, st)
 }
 
 func (s *Server) policy() PolicyStatus {
@@ -205,8 +218,8 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	e, err := Explain(s.Registry.Snapshot(), r.URL.Query().Get("name"))
 	if err != nil {
-		fail(w, http.StatusBadRequest, err)
+		Fail(w, http.StatusBadRequest, err)
 		return
 	}
-	reply(w, e)
+	Reply(w, e)
 }

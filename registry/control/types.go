@@ -22,6 +22,7 @@ type Status struct {
 	Zones   []Zone                    `json:"zones,omitempty"`
 	Checks  []Check                   `json:"checks,omitempty"`
 	Claims  map[string]uint64         `json:"claims"` // by outcome, since the start
+	WINS    *WINSStatus               `json:"wins,omitempty"`
 }
 
 // ConfigStatus tells which configuration is in force and whether a newer one was refused.
@@ -39,6 +40,20 @@ type PolicyStatus struct {
 	Loaded   time.Time `json:"loaded"`            // when those in force were taken
 	Error    string    `json:"error,omitempty"`   // what is wrong with the file as it is now
 	Rejected time.Time `json:"rejected,omitzero"` // since when
+}
+
+// WINSStatus tells how the WINS server is.
+type WINSStatus struct {
+	Records map[string]int `json:"records"` // by state; static ones are active too
+	Static  int            `json:"static"`
+	Held    map[string]int `json:"held"` // what was asked for and is not, or not yet, published: by what became of it
+	// Dropped is how many entries of what is held were given up for want of room, since the start.
+	Dropped    uint64 `json:"dropped"`
+	Queue      int    `json:"queue"`      // requests that wait for the disk
+	Challenges int    `json:"challenges"` // owners that are being asked
+	Outbox     int    `json:"outbox"`     // words that the server behind has still to be told
+	Version    uint64 `json:"version"`    // the highest version given out
+	Error      string `json:"error,omitempty"`
 }
 
 // StoreStatus tells where the state is kept.

@@ -180,7 +180,7 @@ func (d *D) Duration(n *Node, lo, hi, step time.Duration) Item[time.Duration] {
 	if !ok {
 		return bad
 	}
-	v, err := parseDuration(w)
+	v, err := ParseDuration(w)
 	switch {
 	case err != nil:
 		d.Badf(at, "%s", badDuration(w))
@@ -203,8 +203,8 @@ func badDuration(w string) string {
 
 const day = 24 * time.Hour
 
-// parseDuration is [time.ParseDuration] with days before the other units: 6d, 1d12h. A day has 24 hours.
-func parseDuration(w string) (time.Duration, error) {
+// ParseDuration is [time.ParseDuration] with days before the other units: 6d, 1d12h. A day has 24 hours.
+func ParseDuration(w string) (time.Duration, error) {
 	days, rest, ok := strings.Cut(w, "d")
 	if !ok {
 		return time.ParseDuration(w)
