@@ -127,6 +127,9 @@ func Open(j Journal, set Settings, guard Guard, challenge Challenger, log zerolo
 	return d, nil
 }
 
+// maxReserve bounds the room that a count asks for.
+const maxReserve = 4 << 20
+
 // loader puts batches together.
 type loader struct {
 	d       *Database
@@ -140,6 +143,9 @@ func (l *loader) load(batch []byte) error {
 		switch tag := u.octet(); tag {
 		case tagVersion:
 			l.version = max(l.version, u.uvarint())
+		case tagCount:
+			// A count that is wrong costs room or time, no more.
+			l.e.reserve(int(min(u.uvarint(), maxReserve)))
 		case tagRecord:
 			if r := u.record(); u.err == nil {
 				l.e.put(&r)
@@ -171,6 +177,7 @@ func (l *loader) load(batch []byte) error {
 }
 
 func (l *loader) snapshot() *Snapshot {
+	l.e.trim()
 	s := &Snapshot{Table: l.e.done(), Version: l.version, timers: &l.d.settings.Load().Timers}
 	for r := range s.All() {
 		for i := range r.Len() {

@@ -19,6 +19,7 @@ const (
 	tagHeldGone = 5
 	tagOut      = 6 // what a server behind is to be told
 	tagOutGone  = 7
+	tagCount    = 8 // about how many records there are, at the begin of a base
 )
 
 // errFormat is what is wrong with a batch that this package did not write.
@@ -26,6 +27,10 @@ var errFormat = errors.New("an entry is malformed")
 
 func appendVersion(dst []byte, v uint64) []byte {
 	return binary.AppendUvarint(append(dst, tagVersion), v)
+}
+
+func appendCount(dst []byte, n int) []byte {
+	return binary.AppendUvarint(append(dst, tagCount), uint64(n))
 }
 
 func appendName(dst []byte, n netbios.Name) []byte {

@@ -29,13 +29,18 @@ func newQueue() *queue {
 	return &queue{lanes: map[IPv4]*lane{}, wake: make(chan struct{}, 1)}
 }
 
-// push adds a request, or reports false when the queue is full or one source has half of it.
+// push adds a request, or reports false when there is no room. One source has half of the room at the
+// most. When several have filled it, there is as much again for those who have less than their share.
 func (q *queue) push(r *Request, limit int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	source := IPv4Of(r.Source.Addr())
 	l := q.lanes[source]
-	if q.len >= limit || l != nil && len(l.list) >= max(1, limit/2) {
+	share := limit / 2
+	if q.len >= limit {
+		share = limit / (len(q.lanes) + 1)
+	}
+	if q.len-limit >= limit || l != nil && len(l.list) >= max(1, share) {
 		return false
 	}
 	if l == nil {

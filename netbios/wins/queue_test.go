@@ -49,6 +49,29 @@ func TestQueueShares(t *testing.T) {
 	}
 }
 
+// TestQueueReserve: those who fill the queue do not shut out those who have little in it.
+func TestQueueReserve(t *testing.T) {
+	q := newQueue()
+	for i := range uint16(100) {
+		q.push(labRequest(1, i), 100)
+		q.push(labRequest(2, i), 100)
+	}
+	if q.len != 100 {
+		t.Fatalf("two floods have %d places, want 100", q.len)
+	}
+	for i := range uint16(60) {
+		if ok := q.push(labRequest(3, i), 100); ok != (i < 25) {
+			t.Fatalf("request %d of a third source was taken: %t", i, ok)
+		}
+	}
+	for s := byte(10); s < 110; s++ {
+		q.push(labRequest(s, 1), 100)
+	}
+	if q.len > 200 {
+		t.Errorf("%d wait, want 200 at the most", q.len)
+	}
+}
+
 // TestQueue compares the queue with lists by source: nothing is lost, nothing comes twice, what is from
 // one source stays in order, and there is a token as long as something waits.
 func TestQueue(t *testing.T) {
@@ -61,7 +84,15 @@ func TestQueue(t *testing.T) {
 			source := byte(rnd.IntN(40))
 			id++
 			ok := q.push(labRequest(source, id), 60)
-			if isRoom := waiting < 60 && len(want[source]) < 30; ok != isRoom {
+			share := 30
+			if waiting >= 60 {
+				lanes := 0
+				for _, ids := range want {
+					lanes += min(1, len(ids))
+				}
+				share = 60 / (lanes + 1)
+			}
+			if isRoom := waiting < 120 && len(want[source]) < max(1, share); ok != isRoom {
 				t.Fatalf("taken: %t; %d wait, %d of the source", ok, waiting, len(want[source]))
 			}
 			if ok {

@@ -70,6 +70,9 @@ func (w *work) age(cur *Record) bool {
 // Vet asks the guard about every record once more, because its mind may have changed: what it would not
 // accept now goes. Records that an operator made stay; answers leave filtered addresses out.
 func (d *Database) Vet(ctx context.Context) error {
+	if err := d.drain(ctx); err != nil {
+		return err
+	}
 	for r := range d.Snapshot().All() {
 		if r.Static || d.stands(r) {
 			continue
@@ -85,6 +88,17 @@ func (d *Database) Vet(ctx context.Context) error {
 		}
 		if failed != nil {
 			return unsaved(failed)
+		}
+	}
+	return nil
+}
+
+// drain returns when what waits now is decided: it was admitted when the guard may have been of another
+// mind.
+func (d *Database) drain(ctx context.Context) error {
+	for range 2 + 2*d.Settings().Limits.Queue/maxBatch {
+		if err := d.ask(ctx, func(*work) {}); err != nil || d.queue.waiting.Load() == 0 {
+			return err
 		}
 	}
 	return nil
@@ -184,7 +198,7 @@ func (d *Database) checkpoints(ctx context.Context) {
 // batches as well, and comes to the same.
 func (d *Database) base(s *Snapshot) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		b := appendVersion(make([]byte, 0, chunkOctets+1024), s.Version)
+		b := appendCount(appendVersion(make([]byte, 0, chunkOctets+1024), s.Version), s.Len())
 		full := func() bool {
 			if len(b) < chunkOctets {
 				return true

@@ -163,9 +163,38 @@ func (r *Record) fitsSlot() bool { return len(r.more) == 0 && r.Name.Scope() == 
 
 // editor is a Table in the making.
 type editor struct {
-	t    Table
-	edit uint64
-	own  bool // the list of chunks is a copy already
+	t     Table
+	edit  uint64
+	own   bool // the list of chunks is a copy already
+	spare int  // for how many slots a leaf gets room when it needs some; 0: for one more
+}
+
+// reserve makes room for n records in an empty table, so that loading them splits and grows nothing. trim
+// has to be called in the end.
+func (e *editor) reserve(n int) {
+	if e.t.len > 0 || n <= leafLen {
+		return
+	}
+	e.t = Table{leaves: n/leafLen + 1}
+	for i := range e.t.leaves {
+		if i%chunkLen == 0 {
+			e.t.chunks = append(e.t.chunks, &chunk{edit: e.edit})
+		}
+		e.t.chunks[i/chunkLen].leaves[i%chunkLen] = &leaf{edit: e.edit}
+	}
+	e.own, e.spare = true, leafLen+leafLen/3
+}
+
+// trim gives back what leaves have too much.
+func (e *editor) trim() {
+	if e.spare == 0 {
+		return
+	}
+	e.spare = 0
+	for i := range e.t.leaves {
+		l := e.leaf(i)
+		l.slots = slices.Clone(slices.Clip(l.slots))
+	}
 }
 
 // edit returns an editor over a copy; number must be another one for each edit of a table's descendants.
@@ -197,15 +226,15 @@ func (e *editor) leaf(i int) *leaf {
 	c := e.chunk(i)
 	l := c.leaves[i%chunkLen]
 	if l.edit != e.edit {
-		l = &leaf{slots: grown(l.slots), long: slices.Clone(l.long), edit: e.edit}
+		l = &leaf{slots: grown(l.slots, 0), long: slices.Clone(l.long), edit: e.edit}
 		c.leaves[i%chunkLen] = l
 	}
 	return l
 }
 
-// grown copies a leaf's slots with room for one more.
-func grown(s []slot) []slot {
-	out := make([]slot, len(s), len(s)+1)
+// grown copies a leaf's slots with room for one more at least.
+func grown(s []slot, spare int) []slot {
+	out := make([]slot, len(s), max(len(s)+1, spare))
 	copy(out, s)
 	return out
 }
@@ -214,7 +243,7 @@ func grown(s []slot) []slot {
 func (e *editor) put(r *Record) {
 	l := e.leaf(place(hashName(r.Name), e.t.leaves))
 	e.t.len -= l.remove(r.Name)
-	l.add(r)
+	l.add(r, e.spare)
 	e.t.len++
 	for e.t.len > e.t.leaves*leafLen {
 		e.split()
@@ -273,11 +302,11 @@ func (l *leaf) has(n netbios.Name) bool {
 		slices.ContainsFunc(l.long, func(r *Record) bool { return r.Name == n })
 }
 
-func (l *leaf) add(r *Record) {
+func (l *leaf) add(r *Record, spare int) {
 	if r.fitsSlot() {
 		if len(l.slots) == cap(l.slots) {
 			// By one and not by doubling: most leaves live long, and what they have too much stays.
-			l.slots = grown(l.slots)
+			l.slots = grown(l.slots, spare)
 		}
 		l.slots = append(l.slots, slotOf(r))
 		return

@@ -352,7 +352,7 @@ func TestSnapshotsStay(t *testing.T) {
 func BenchmarkDatabase(b *testing.B) {
 	const n = 1_000_000
 	m := &Memory{}
-	piece := []byte(nil)
+	piece := appendCount(nil, n)
 	for i := range n {
 		r := labRecord(i, uint64(i)+1)
 		if piece = appendRecord(piece, &r); len(piece) > chunkOctets {

@@ -113,6 +113,9 @@ func (s *winsService) saveUsage() error {
 	return os.Rename(f.Name(), s.usagePath)
 }
 
+// vetRetry is how long a vetting that failed, for want of a disk, waits for the next try.
+const vetRetry = 10 * time.Second
+
 // vetWINS has every record looked at again when the world or the policy changes, since what was accepted
 // once may be filtered or guarded now.
 func (g *Guard) vetWINS(ctx context.Context) error {
@@ -125,13 +128,17 @@ func (g *Guard) vetWINS(ctx context.Context) error {
 	})
 	snap := g.Snapshot()
 	for {
+		var retry <-chan time.Time
 		if err := g.wins.db.Vet(ctx); err != nil && ctx.Err() == nil {
-			return err
+			g.log.Warn().Err(err).Msg("WINS records could not all be looked at again")
+			retry = time.After(vetRetry)
 		}
 		for again := false; !again; {
 			select {
 			case <-ctx.Done():
 				return nil
+			case <-retry:
+				again = true
 			case <-changed:
 				again = true
 			case <-snap.Superseded():

@@ -324,7 +324,7 @@ func TestOff(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := off.Report(t.Context(), ReportFilter{}); err == nil || !strings.Contains(err.Error(), "does not count") {
+	if _, err := off.Report(t.Context(), ReportFilter{}); err == nil || !strings.Contains(err.Error(), errOff.Error()) {
 		t.Error(err)
 	}
 	if st, err := off.Status(t.Context()); err != nil || st.WINS != nil {
