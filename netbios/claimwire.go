@@ -74,6 +74,31 @@ func AppendWack(dst []byte, request Header, name Name, ttl uint32) []byte {
 	return binary.BigEndian.AppendUint16(dst, request.Word())
 }
 
+// AppendScopeRefusal appends the response to a registration whose scope is longer than any database keeps,
+// for which ParseClaim has ErrScope: SRV_ERR, with the name as it came and no address. It reports false
+// for a packet whose name cannot be echoed.
+func AppendScopeRefusal(dst, request []byte) ([]byte, bool) {
+	h, _, err := parseHeader(request)
+	if err != nil || h.IsResponse() || h.Opcode == OpQuery || h.Opcode == OpRelease {
+		return dst, false
+	}
+	end := headerLen
+	for end < len(request) && request[end] != 0 {
+		if request[end] > MaxLabel {
+			return dst, false
+		}
+		end += 1 + int(request[end])
+	}
+	if end >= len(request) || end+1+recordTail+addressLen > MaxDatagram {
+		return dst, false
+	}
+	word := uint16(serverFlags) | uint16(OpRegistration)<<11 | uint16(RcodeServer)
+	dst = appendHeader(dst, h.ID, word, counts{0, 1, 0, 0})
+	dst = append(dst, request[headerLen:end+1]...)
+	dst = appendRecordTail(dst, TypeNB, ClassIN, 0, addressLen)
+	return append(dst, make([]byte, addressLen)...), true
+}
+
 // appendAddresses appends the data of an NB record to a packet that begins at begin and ends with the
 // data's length.
 func appendAddresses(dst []byte, begin int, addrs []Address) []byte {

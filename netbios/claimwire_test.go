@@ -86,3 +86,35 @@ func TestAppendClaimResponses(t *testing.T) {
 		t.Errorf("a response of %d octets", len(got))
 	}
 }
+
+func TestAppendScopeRefusal(t *testing.T) {
+	// A scope of 250 octets, which no constructor makes.
+	long := appendHeader(nil, 9, uint16(OpRegistration)<<11, counts{1, 0, 0, 1})
+	name := appendName(nil, MustParseName("FS1<20>"))
+	name = name[:len(name)-1]
+	for range 5 {
+		name = append(append(name, 49), bytes.Repeat([]byte{'X'}, 49)...)
+	}
+	name = append(name, 0)
+	long = append(append(long, name...), 0, 0x20, 0, 1)
+	if _, _, err := ParseClaim(long); Reason(err) != "scope" {
+		t.Fatalf("the request: %v", err)
+	}
+	reply, ok := AppendScopeRefusal(nil, long)
+	h, _, err := parseHeader(reply)
+	if !ok || err != nil || h.ID != 9 || !h.IsResponse() || h.Opcode != OpRegistration || h.Rcode != RcodeServer || !bytes.Contains(reply, name) {
+		t.Errorf("%x, %t, %+v, %v", reply, ok, h, err)
+	}
+	for n := range long {
+		if _, ok := AppendScopeRefusal(nil, long[:n]); ok && n < headerLen+len(name) {
+			t.Errorf("an answer to %d octets", n)
+		}
+	}
+	pointer := append(bytes.Clone(long[:headerLen]), 0xc0, 0x0c)
+	if _, ok := AppendScopeRefusal(nil, pointer); ok {
+		t.Error("an answer to a name that points at itself")
+	}
+	if _, ok := AppendScopeRefusal(nil, reply); ok {
+		t.Error("an answer to a response")
+	}
+}

@@ -20,6 +20,10 @@ func (s *Server) handle(snap *registry.Snapshot, p packet, dst []byte) (reply []
 			s.noteResponse(snap, p, set.WINS.DB)
 		}
 		return nil, nil, Response
+	case err != nil && set.WINS.DB != nil && netbios.Reason(err) == "scope" && !p.broadcast:
+		// Whoever registers it is to learn that it is not kept.
+		reply, _ = netbios.AppendScopeRefusal(dst, p.data)
+		return reply, nil, BadName
 	case err != nil:
 		return nil, nil, malformed(err)
 	case q.Class != netbios.ClassIN:
