@@ -88,6 +88,22 @@ func enlarge(udp *net.UDPConn, raw syscall.RawConn) {
 	}
 }
 
+// SmallBuffer returns the size of the receive buffer in octets if it is smaller than a burst of thousands of
+// requests needs, else 0.
+func (s *Socket) SmallBuffer() int {
+	size := 0
+	s.raw.Control(func(fd uintptr) {
+		// The kernel doubles what was asked for and tells the double, socket(7).
+		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
+			size = n / 2
+		}
+	})
+	if size >= receiveBuffer {
+		return 0
+	}
+	return size
+}
+
 // Close closes the socket.
 func (s *Socket) Close() error { return s.udp.Close() }
 

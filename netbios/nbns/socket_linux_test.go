@@ -168,3 +168,21 @@ func inNamespace(t *testing.T) {
 		t.Errorf("%v:\n%s", err, out)
 	}
 }
+
+func TestSmallBuffer(t *testing.T) {
+	sock, err := Listen(t.Context(), loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sock.Close()
+	if err := sock.udp.SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	if got := sock.SmallBuffer(); got < 1024 || got >= receiveBuffer {
+		t.Errorf("a buffer of 4096 octets is one of %d", got)
+	}
+	enlarge(sock.udp, sock.raw)
+	if got := sock.SmallBuffer(); got != 0 && os.Getuid() == 0 {
+		t.Errorf("the buffer has %d octets, and root gets any", got)
+	}
+}

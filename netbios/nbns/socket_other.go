@@ -28,6 +28,9 @@ func newSocket(udp *net.UDPConn, _ []netip.Addr, allowed map[int]bool) (*Socket,
 	return &Socket{udp: udp, hears: len(allowed) > 0}, nil
 }
 
+// SmallBuffer returns 0: what the system has granted is not told here.
+func (s *Socket) SmallBuffer() int { return 0 }
+
 // Close closes the socket.
 func (s *Socket) Close() error { return s.udp.Close() }
 

@@ -110,6 +110,10 @@ func (n *netbiosService) openAll(ctx context.Context, want []nbns.ListenConfig) 
 		if err != nil {
 			return fmt.Errorf("%w; UDP ports below 1024 need root or CAP_NET_BIND_SERVICE, and no other NetBIOS server may hold the port", err)
 		}
+		if size := sock.SmallBuffer(); size > 0 && n.wins != nil {
+			n.server.Log.Warn().Stringer("listen", cfg.Addr).Int("octets", size).
+				Msg("the receive buffer is small, a burst of registrations would lose packets: raise the sysctl net.core.rmem_max to 8388608, or give CAP_NET_ADMIN")
+		}
 		n.serve(cfg, sock)
 	}
 	return nil
