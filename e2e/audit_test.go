@@ -78,7 +78,7 @@ func TestAuditNmbd(t *testing.T) {
 		client.registers(t, wins, r[0], r[1])
 	}
 	wins.stop()
-	dat := l.path("nmbd", "wins.dat")
+	dat := l.path("nmbd-wins", "wins.dat")
 	text := client.audited(t, "audit of wins.dat", 1, []string{
 		"wins LEAK<20> 10.9.0.77",
 		"wins MAIL<03> 198.51.100.99",

@@ -23,10 +23,8 @@ var management = netip.MustParsePrefix("10.9.0.0/16")
 
 // Capture looks at every UDP answer that leaves a host from the ports of DNS and NetBIOS.
 type Capture struct {
-	t       *testing.T
-	fd      int
-	stopped chan struct{}
-	done    sync.WaitGroup
+	t    *testing.T
+	stop func()
 
 	mu      sync.Mutex
 	answers map[uint16]int // by port
@@ -36,31 +34,18 @@ type Capture struct {
 // capture starts to look. At the end of the test every answer with a management address is an error.
 func (h *Host) capture(t *testing.T) *Capture {
 	t.Helper()
-	c := &Capture{t: t, stopped: make(chan struct{}), answers: map[uint16]int{}}
-	err := h.inside(func() (err error) {
-		// Outgoing frames are shown to sockets for all protocols only: packet(7).
-		c.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(bigEndian(unix.ETH_P_ALL)))
-		return err
+	c := &Capture{t: t, answers: map[uint16]int{}}
+	c.stop = h.packets(t, func(out bool, b []byte) {
+		if out {
+			c.look(b)
+		}
 	})
-	if err != nil {
-		t.Fatalf("capturing on %s: %v", h.name, err)
-	}
-	_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20) // smaller is slower, not wrong
-	if err := unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 50_000}); err != nil {
-		t.Fatal(err)
-	}
-	c.done.Go(c.read)
-	t.Cleanup(c.stop)
+	t.Cleanup(c.end)
 	return c
 }
 
-func bigEndian(v uint16) uint16 { return v<<8 | v>>8 }
-
-func (c *Capture) stop() {
-	time.Sleep(100 * time.Millisecond) // what was sent is in the socket by now
-	close(c.stopped)
-	c.done.Wait()
-	unix.Close(c.fd)
+func (c *Capture) end() {
+	c.stop()
 	if st := c.answers; st[53] == 0 {
 		c.t.Errorf("the capture saw no DNS answer at all")
 	}
@@ -70,21 +55,48 @@ func (c *Capture) stop() {
 	c.t.Logf("captured %d DNS and %d NetBIOS answers", c.answers[53], c.answers[137])
 }
 
-func (c *Capture) read() {
-	buf := make([]byte, 65536)
-	for {
-		select {
-		case <-c.stopped:
-			return
-		default:
+// packets calls look with each IPv4 packet that leaves the host or comes to it, one after the other, until
+// it is stopped.
+func (h *Host) packets(t *testing.T, look func(out bool, b []byte)) (stop func()) {
+	t.Helper()
+	var fd int
+	err := h.inside(func() (err error) {
+		// Outgoing frames are shown to sockets for all protocols only: packet(7).
+		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(bigEndian(unix.ETH_P_ALL)))
+		return err
+	})
+	if err != nil {
+		t.Fatalf("capturing on %s: %v", h.name, err)
+	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20) // smaller is slower, not wrong
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 50_000}); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		buf := make([]byte, 65536)
+		for {
+			select {
+			case <-stopped:
+				return
+			default:
+			}
+			n, from, err := unix.Recvfrom(fd, buf, 0)
+			if ll, ok := from.(*unix.SockaddrLinklayer); err == nil && ok && ll.Protocol == bigEndian(unix.ETH_P_IP) {
+				look(ll.Pkttype == unix.PACKET_OUTGOING, buf[:n])
+			}
 		}
-		n, from, err := unix.Recvfrom(c.fd, buf, 0)
-		ll, ok := from.(*unix.SockaddrLinklayer)
-		if err == nil && ok && ll.Pkttype == unix.PACKET_OUTGOING && ll.Protocol == bigEndian(unix.ETH_P_IP) {
-			c.look(buf[:n])
-		}
+	})
+	return func() {
+		time.Sleep(100 * time.Millisecond) // what was sent is in the socket by now
+		close(stopped)
+		done.Wait()
+		unix.Close(fd)
 	}
 }
+
+func bigEndian(v uint16) uint16 { return v<<8 | v>>8 }
 
 // look takes an IPv4 packet.
 func (c *Capture) look(b []byte) {

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // nameward is the path of the binary under test.
@@ -25,7 +27,7 @@ var nameward string
 // peers are the programs that the tests run against; they are looked for once.
 var peers = []string{
 	"ip", "bash", "setpriv", "dig", "named", "dnsperf", "nmblookup", "nmbd", "nbtscan", "nmap",
-	"nsupdate", "tcpdump",
+	"nsupdate", "tcpdump", "samba", "samba-tool", "smbtorture",
 }
 
 // init keeps the main thread to the main goroutine. Threads enter namespaces (see Host.inside), and the
@@ -114,8 +116,12 @@ var prefix = fmt.Sprintf("nwe2e-%d-", os.Getpid())
 // still runs in them.
 func sweep() {
 	for dir, remove := range map[string]func(string){
-		netnsDir:     removeNamespace,
-		os.TempDir(): func(name string) { os.RemoveAll(filepath.Join(os.TempDir(), name)) },
+		netnsDir: removeNamespace,
+		os.TempDir(): func(name string) {
+			dir := filepath.Join(os.TempDir(), name)
+			_ = unix.Unmount(filepath.Join(dir, smallDiskName), unix.MNT_DETACH) // mostly there is none
+			os.RemoveAll(dir)
+		},
 	} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {

@@ -153,19 +153,28 @@ func (h *Host) register(t *testing.T, server, name, addr string) netbios.Message
 	return netbios.Message{}
 }
 
-// startWINS starts Samba's nmbd as a WINS server. Everything of it lies in the lab's directory.
+// startWINS starts Samba's nmbd as a WINS server.
 func startWINS(t *testing.T, h *Host) *Process {
 	t.Helper()
-	dir := h.lab.path("nmbd")
+	return h.nmbd(t, "WINS1", "interfaces = "+winsAddr+"/24", "wins support = yes")
+}
+
+// nmbd starts Samba's nmbd under a name, with more lines of its configuration. Everything of it lies in
+// the lab's directory.
+func (h *Host) nmbd(t *testing.T, name string, lines ...string) *Process {
+	t.Helper()
+	sub := "nmbd-" + h.name
+	dir := h.lab.path(sub)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	var conf strings.Builder
-	fmt.Fprintf(&conf, "[global]\nnetbios name = WINS1\nworkgroup = E2E\nserver role = standalone server\ninterfaces = %s/24\n", winsAddr)
-	conf.WriteString("bind interfaces only = yes\nwins support = yes\ndns proxy = no\ndisable spoolss = yes\n")
+	fmt.Fprintf(&conf, "[global]\nnetbios name = %s\nworkgroup = E2E\nserver role = standalone server\n", name)
+	conf.WriteString("bind interfaces only = yes\ndns proxy = no\ndisable spoolss = yes\n")
 	for _, key := range []string{"state directory", "cache directory", "lock directory", "pid directory", "private dir", "ncalrpc dir"} {
 		fmt.Fprintf(&conf, "%s = %s\n", key, dir)
 	}
-	fmt.Fprintf(&conf, "log file = %s/log\n", dir)
-	return h.start(t, "nmbd", "-F", "--no-process-group", "-s", h.lab.write("nmbd/smb.conf", conf.String()))
+	// The socket of stray packets is in one place for all that run on a machine, unless it is said.
+	fmt.Fprintf(&conf, "nmbd:socket dir = %s/sock\n%s\n", dir, strings.Join(lines, "\n"))
+	return h.start(t, "nmbd", "-F", "--no-process-group", "--debug-stdout", "-s", h.lab.write(sub+"/smb.conf", conf.String()))
 }

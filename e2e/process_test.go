@@ -44,9 +44,13 @@ func (h *Host) startIn(t *testing.T, dir string, args ...string) *Process {
 		_ = p.cmd.Wait() // how it ended is in ProcessState
 	}()
 	h.lab.t.Cleanup(func() {
+		state := "running"
+		if !p.running() {
+			state = p.cmd.ProcessState.String()
+		}
 		p.stop()
 		if p.t.Failed() {
-			p.t.Logf("--- %s wrote:\n%s", p.name, tail(p.output(), 60))
+			p.t.Logf("--- %s (%s) wrote:\n%s", p.name, state, tail(p.output(), 60))
 		}
 	})
 	return p

@@ -74,12 +74,12 @@ func AppendWack(dst []byte, request Header, name Name, ttl uint32) []byte {
 	return binary.BigEndian.AppendUint16(dst, request.Word())
 }
 
-// AppendScopeRefusal appends the response to a registration whose scope is longer than any database keeps,
-// for which ParseClaim has ErrScope: SRV_ERR, with the name as it came and no address. It reports false
-// for a packet whose name cannot be echoed.
+// AppendScopeRefusal appends the response to a claim whose scope is longer than any database keeps, for
+// which ParseClaim has ErrScope: SRV_ERR to a registration, a positive one to a release, with the name as
+// it came and no address. It reports false for a packet whose name cannot be echoed.
 func AppendScopeRefusal(dst, request []byte) ([]byte, bool) {
 	h, _, err := parseHeader(request)
-	if err != nil || h.IsResponse() || h.Opcode == OpQuery || h.Opcode == OpRelease {
+	if err != nil || h.IsResponse() || h.Opcode == OpQuery {
 		return dst, false
 	}
 	end := headerLen
@@ -93,6 +93,9 @@ func AppendScopeRefusal(dst, request []byte) ([]byte, bool) {
 		return dst, false
 	}
 	word := uint16(serverFlags) | uint16(OpRegistration)<<11 | uint16(RcodeServer)
+	if h.Opcode == OpRelease {
+		word = uint16(nodeFlags) | uint16(OpRelease)<<11
+	}
 	dst = appendHeader(dst, h.ID, word, counts{0, 1, 0, 0})
 	dst = append(dst, request[headerLen:end+1]...)
 	dst = appendRecordTail(dst, TypeNB, ClassIN, 0, addressLen)

@@ -105,6 +105,12 @@ func TestAppendScopeRefusal(t *testing.T) {
 	if !ok || err != nil || h.ID != 9 || !h.IsResponse() || h.Opcode != OpRegistration || h.Rcode != RcodeServer || !bytes.Contains(reply, name) {
 		t.Errorf("%x, %t, %+v, %v", reply, ok, h, err)
 	}
+	release := bytes.Clone(long)
+	release[2] = byte(OpRelease) << 3
+	reply, ok = AppendScopeRefusal(nil, release)
+	if h, _, err := parseHeader(reply); !ok || err != nil || h.Opcode != OpRelease || h.Rcode != RcodeOK {
+		t.Errorf("release: %x, %t, %+v, %v", reply, ok, h, err)
+	}
 	for n := range long {
 		if _, ok := AppendScopeRefusal(nil, long[:n]); ok && n < headerLen+len(name) {
 			t.Errorf("an answer to %d octets", n)

@@ -25,6 +25,7 @@ type guard struct {
 	askDNS    *asker
 	askNBNS   *asker
 	holder    []int // of each role, as it was switched by us
+	pinned    bool  // to the servers' core
 }
 
 // startLimit is how long a server may take until it answers.
@@ -53,7 +54,7 @@ func newGuard(dir string, w world) (*guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := w.yaml(places{store: g.path("state.db"), socket: g.path("s"), netbios: g.nbns.String()})
+	text := w.yaml(places{store: g.path("state.db"), socket: g.path("s"), netbios: g.nbns.String(), wins: g.path("wins.db")})
 	return g, os.WriteFile(g.path("nameward.yaml"), []byte(text), 0o600)
 }
 
@@ -65,8 +66,12 @@ func (g *guard) start(ctx context.Context, binary string) error {
 	if err != nil {
 		return err
 	}
+	core := anyCore
+	if g.pinned {
+		core = serverCore()
+	}
 	g.began = time.Now()
-	g.process, err = launch(ctx, anyCore, g.path("log"), binary, "serve", "--config", g.path("nameward.yaml"),
+	g.process, err = launch(ctx, core, g.path("log"), binary, "serve", "--config", g.path("nameward.yaml"),
 		"--listen", g.dns.String(), "--metrics", metrics.String(), "--ready", "none", "--forward", "none")
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ var measurements = []measurement{
 	{"file", measureClaimFile, 5 * time.Minute},
 	{"dns", measureDNS, 15 * time.Minute},
 	{"nbns", measureNBNS, 5 * time.Minute},
+	{"wins", measureWINS, 20 * time.Minute},
 	{"start", measureStart, 5 * time.Minute},
 	{"policy", measurePolicy, 5 * time.Minute},
 }
@@ -42,13 +43,16 @@ type effort struct {
 	decide   time.Duration // of one run of decisions
 	audited  int           // registrations in a dump
 	audits   int           // for each kind of dump
+
+	winsRounds int
+	winsMany   int // records of ours, to see whether it matters
 }
 
 var (
 	fullEffort = effort{rounds: 7, switches: 2100, writes: 500, load: 5 * time.Second, starts: 5, steady: 10 * time.Second,
-		decide: 2 * time.Second, audited: 1_000_000, audits: 3}
+		decide: 2 * time.Second, audited: 1_000_000, audits: 3, winsRounds: 3, winsMany: 1_000_000}
 	quickEffort = effort{rounds: 2, switches: 200, writes: 50, load: time.Second, starts: 2, steady: 10 * time.Second,
-		decide: 100 * time.Millisecond, audited: 100_000, audits: 1}
+		decide: 100 * time.Millisecond, audited: 100_000, audits: 1, winsRounds: 1, winsMany: 100_000}
 )
 
 // bench is what the measurements share.
@@ -61,8 +65,13 @@ type bench struct {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == loadVerb {
-		os.Exit(loadMain(os.Args[2:]))
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case loadVerb:
+			os.Exit(loadMain(os.Args[2:]))
+		case deadVerb:
+			os.Exit(deadMain(os.Args[2:]))
+		}
 	}
 	os.Exit(run())
 }

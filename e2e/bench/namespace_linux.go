@@ -12,15 +12,19 @@ import (
 
 // namespaces is a network of our own: one client, joined with each server by a pair of interfaces.
 // Nothing of it touches the host's network.
-type namespaces struct{ client, ours, peer string }
+type namespaces struct {
+	client  string
+	servers []string
+}
 
-// Addresses in the namespaces. The client has .1 in both networks.
-const (
-	oursAddr = "10.99.1.2"
-	peerAddr = "10.99.2.2"
-)
+// Addresses in the namespaces: each server has a network with the client, and the client a second address
+// there to play another host with.
+func serverAddr(server int) string { return fmt.Sprintf("10.99.%d.2", server+1) }
+func clientAddr(server int) string { return fmt.Sprintf("10.99.%d.1", server+1) }
+func secondAddr(server int) string { return fmt.Sprintf("10.99.%d.3", server+1) }
 
-func newNamespaces(ctx context.Context) (*namespaces, error) {
+// newNamespaces makes those of so many servers.
+func newNamespaces(ctx context.Context, servers int) (*namespaces, error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("%w: network namespaces need root", errMissing)
 	}
@@ -28,7 +32,10 @@ func newNamespaces(ctx context.Context) (*namespaces, error) {
 		return nil, fmt.Errorf("%w: no ip (iproute2) here", errMissing)
 	}
 	prefix := fmt.Sprintf("nwbench-%d-", os.Getpid())
-	n := &namespaces{client: prefix + "c", ours: prefix + "o", peer: prefix + "p"}
+	n := &namespaces{client: prefix + "c"}
+	for i := range servers {
+		n.servers = append(n.servers, fmt.Sprintf("%ss%d", prefix, i))
+	}
 	for _, step := range n.steps() {
 		if err := ip(ctx, step); err != nil {
 			return nil, errors.Join(err, n.remove())
@@ -37,20 +44,22 @@ func newNamespaces(ctx context.Context) (*namespaces, error) {
 	return n, nil
 }
 
+func (n *namespaces) all() []string { return append([]string{n.client}, n.servers...) }
+
 func (n *namespaces) steps() []string {
 	var steps []string
-	for _, ns := range []string{n.client, n.ours, n.peer} {
+	for _, ns := range n.all() {
 		steps = append(steps, "netns add "+ns, "-n "+ns+" link set lo up")
 	}
-	for _, l := range []struct{ ns, dev, server, client string }{
-		{n.ours, "o0", oursAddr, "10.99.1.1"}, {n.peer, "p0", peerAddr, "10.99.2.1"},
-	} {
+	for i, ns := range n.servers {
+		dev := fmt.Sprintf("s%d", i)
 		steps = append(steps,
-			fmt.Sprintf("link add %s netns %s type veth peer name e0 netns %s", l.dev, n.client, l.ns),
-			fmt.Sprintf("-n %s addr add %s/24 brd + dev %s", n.client, l.client, l.dev),
-			fmt.Sprintf("-n %s addr add %s/24 brd + dev e0", l.ns, l.server),
-			fmt.Sprintf("-n %s link set %s up", n.client, l.dev),
-			fmt.Sprintf("-n %s link set e0 up", l.ns),
+			fmt.Sprintf("link add %s netns %s type veth peer name e0 netns %s", dev, n.client, ns),
+			fmt.Sprintf("-n %s addr add %s/24 brd + dev %s", n.client, clientAddr(i), dev),
+			fmt.Sprintf("-n %s addr add %s/24 brd + dev %s", n.client, secondAddr(i), dev),
+			fmt.Sprintf("-n %s addr add %s/24 brd + dev e0", ns, serverAddr(i)),
+			fmt.Sprintf("-n %s link set %s up", n.client, dev),
+			fmt.Sprintf("-n %s link set e0 up", ns),
 		)
 	}
 	return steps
@@ -61,7 +70,7 @@ func (n *namespaces) remove() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var errs []error
-	for _, ns := range []string{n.client, n.ours, n.peer} {
+	for _, ns := range n.all() {
 		if _, err := os.Stat("/run/netns/" + ns); err == nil {
 			errs = append(errs, ip(ctx, "netns del "+ns))
 		}

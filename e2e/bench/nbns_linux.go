@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -25,7 +23,7 @@ type nameServer struct {
 // measureNBNS compares our name service with Samba's nmbd as a WINS server, both in namespaces of the
 // same make, since nmbd knows port 137 only.
 func measureNBNS(ctx context.Context, b *bench) error {
-	ns, err := newNamespaces(ctx)
+	ns, err := newNamespaces(ctx, 2)
 	if err != nil {
 		return err
 	}
@@ -35,13 +33,13 @@ func measureNBNS(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	ours := &nameServer{what: "nameward", addr: oursAddr + ":137"}
-	peer := &nameServer{what: "nmbd", addr: peerAddr + ":137"}
-	if ours.process, err = startNameward(ctx, b.binary, ns.ours, dir); err != nil {
+	ours := &nameServer{what: "nameward", addr: serverAddr(0) + ":137"}
+	peer := &nameServer{what: "nmbd", addr: serverAddr(1) + ":137"}
+	if ours.process, err = startNameward(ctx, b.binary, ns.servers[0], serverAddr(0), dir); err != nil {
 		return err
 	}
 	defer ours.stop()
-	if peer.process, err = startNmbd(ctx, ns.peer, filepath.Join(dir, "nmbd")); err != nil {
+	if peer.process, err = startNmbd(ctx, ns.servers[1], serverAddr(1), filepath.Join(dir, "nmbd")); err != nil {
 		return err
 	}
 	defer peer.stop()
@@ -60,12 +58,18 @@ func measureNBNS(ctx context.Context, b *bench) error {
 	return nil
 }
 
-func startNameward(ctx context.Context, binary, ns, dir string) (*process, error) {
+// startNameward runs nameward in a namespace, guarding the names that the load client knows.
+func startNameward(ctx context.Context, binary, ns, addr, dir string) (*process, error) {
 	w := world{roles: nbnsNames, each: 1}
+	text := w.yaml(places{store: filepath.Join(dir, "state.db"), socket: filepath.Join(dir, "s"), netbios: addr + ":137"})
+	return serveIn(ctx, binary, ns, addr, dir, text)
+}
+
+// serveIn runs nameward in a namespace with a configuration, on a Corefile for an address there.
+func serveIn(ctx context.Context, binary, ns, addr, dir, text string) (*process, error) {
 	config, core := filepath.Join(dir, "nameward.yaml"), filepath.Join(dir, "Corefile")
-	text := w.yaml(places{store: filepath.Join(dir, "state.db"), socket: filepath.Join(dir, "s"), netbios: oursAddr + ":137"})
 	for path, content := range map[string]string{
-		config: text, core: fmt.Sprintf(".:53 {\n    bind %s\n    nameward %q\n}\n", oursAddr, config),
+		config: text, core: fmt.Sprintf(".:53 {\n    bind %s\n    nameward %q\n}\n", addr, config),
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			return nil, err
@@ -80,7 +84,9 @@ func (s *nameServer) fill(ctx context.Context, ns *namespaces) error {
 		if err := s.ended(); err != nil {
 			return err
 		}
-		r, err := s.client(ctx, ns, "-register")
+		o := newLoad(s.addr, nbnsNames)
+		o.op = opRegister
+		r, err := o.within(ctx, ns.client)
 		if err == nil && r.Replies != nbnsNames {
 			err = fmt.Errorf("%d of %d names were registered, %d answers were lost and %d wrong", r.Replies, nbnsNames, r.Lost, r.Wrong)
 		}
@@ -88,31 +94,14 @@ func (s *nameServer) fill(ctx context.Context, ns *namespaces) error {
 	})
 }
 
-// client runs the load client in its namespace.
-func (s *nameServer) client(ctx context.Context, ns *namespaces, args ...string) (r loadResult, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return r, err
-	}
-	var out, errs strings.Builder
-	line := append([]string{self, loadVerb, "-server", s.addr, "-names", fmt.Sprint(nbnsNames)}, args...)
-	cmd := command(ctx, "ip", within(ns.client, line...)...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := onCore(loadCore(), cmd.Start); err != nil {
-		return r, err
-	}
-	if err := cmd.Wait(); err != nil {
-		return r, fmt.Errorf("%w: %s", err, strings.TrimSpace(errs.String()))
-	}
-	return r, json.Unmarshal([]byte(out.String()), &r)
-}
-
 func (s *nameServer) load(ctx context.Context, ns *namespaces, load time.Duration) error {
 	before, err := s.process.cpu()
 	if err != nil {
 		return err
 	}
-	r, err := s.client(ctx, ns, "-for", load.String())
+	o := newLoad(s.addr, nbnsNames)
+	o.load = load
+	r, err := o.within(ctx, ns.client)
 	if err != nil {
 		return err
 	}

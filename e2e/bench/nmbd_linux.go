@@ -10,7 +10,7 @@ import (
 )
 
 // startNmbd runs Samba's nmbd as a WINS server in a namespace, with all its files in dir.
-func startNmbd(ctx context.Context, ns, dir string) (*process, error) {
+func startNmbd(ctx context.Context, ns, addr, dir string) (*process, error) {
 	path, err := exec.LookPath("nmbd")
 	if err != nil {
 		return nil, fmt.Errorf("%w: no nmbd (samba) here", errMissing)
@@ -20,7 +20,7 @@ func startNmbd(ctx context.Context, ns, dir string) (*process, error) {
 	}
 	settings := []string{
 		"netbios name = BENCHPEER", "workgroup = BENCH", "server role = standalone server",
-		"interfaces = " + peerAddr + "/24", "bind interfaces only = yes", "wins support = yes", "dns proxy = no",
+		"interfaces = " + addr + "/24", "bind interfaces only = yes", "wins support = yes", "dns proxy = no",
 		"log level = 0", "log file = " + filepath.Join(dir, "log.samba"), "private dir = " + filepath.Join(dir, "private"),
 	}
 	for _, key := range []string{"state directory", "cache directory", "lock directory", "pid directory", "ncalrpc dir"} {

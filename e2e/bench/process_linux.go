@@ -80,7 +80,11 @@ func (p *process) ended() error {
 
 func lastLine(path string) string {
 	content, _ := os.ReadFile(path)
-	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
+	return lastLineOf(string(content))
+}
+
+func lastLineOf(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return lines[len(lines)-1]
 }
 

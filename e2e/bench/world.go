@@ -12,6 +12,7 @@ import (
 type world struct {
 	roles, each int
 	claims      string // directory of claim files that the roles follow; "" for source operator
+	wins        int    // records that the WINS server may hold, all of one address if need be; 0 for no WINS server
 }
 
 // The two nodes and their public addresses.
@@ -52,6 +53,7 @@ func (w world) claim(role int) string { return w.claims + "/" + roleName(role) +
 type places struct {
 	store, socket string
 	netbios       string // ADDRESS:PORT; "" for no name service
+	wins          string // the WINS database
 }
 
 // yaml writes the configuration.
@@ -59,12 +61,16 @@ func (w world) yaml(p places) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "store: {bolt: %s}\ncontrol: {socket: %s}\n", p.store, p.socket)
 	if p.netbios != "" {
-		fmt.Fprintf(&b, "netbios: {name: BENCH, listen: [{address: %q}]}\n", p.netbios)
+		fmt.Fprintf(&b, "netbios: {name: BENCH, listen: [{address: %q}]%s}\n", p.netbios, w.winsYAML(p.wins))
 	}
 	fmt.Fprintf(&b, "zones: [{name: %s, ns: {ns1.%s: [192.0.2.53]}}]\n", zone, zone)
 	b.WriteString("clusters:\n  - name: bench\n    defaults: {ttl: 60s, source: {operator: {initial: n1}}}\n    nodes:\n")
 	for i, n := range nodes {
 		fmt.Fprintf(&b, "      %s: {public: [%s], management: [10.9.0.%d]}\n", n, addresses[i], i+1)
+	}
+	if w.roles == 0 {
+		b.WriteString("    roles: []\n")
+		return b.String()
 	}
 	b.WriteString("    roles:\n")
 	for role := range w.roles {
@@ -79,6 +85,13 @@ func (w world) yaml(p places) string {
 		b.WriteString("}\n")
 	}
 	return b.String()
+}
+
+func (w world) winsYAML(database string) string {
+	if w.wins == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", wins: {mode: own, database: %s, limits: {records: %d, per_address: %d}}", database, w.wins, w.wins)
 }
 
 // hosts writes the same names for the hosts plugin.

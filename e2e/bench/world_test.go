@@ -11,9 +11,9 @@ import (
 
 func TestWorldIsGood(t *testing.T) {
 	dir := t.TempDir()
-	for _, w := range []world{{roles: 10, each: 1}, {roles: 3, each: 4}, {roles: 2, each: 1, claims: dir}} {
+	for _, w := range []world{{roles: 10, each: 1}, {roles: 3, each: 4}, {roles: 2, each: 1, claims: dir}, {wins: 1000}} {
 		path := filepath.Join(dir, "nameward.yaml")
-		text := w.yaml(places{store: dir + "/state.db", socket: dir + "/s", netbios: "127.0.0.1:10137"})
+		text := w.yaml(places{store: dir + "/state.db", socket: dir + "/s", netbios: "127.0.0.1:10137", wins: dir + "/wins.db"})
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -24,6 +24,9 @@ func TestWorldIsGood(t *testing.T) {
 		dns, netbios := 0, 0
 		for _, r := range cfg.World.Roles {
 			dns, netbios = dns+len(r.DNS), netbios+len(r.NetBIOS)
+		}
+		if got := cfg.NetBIOS.WINS.Limits; w.wins > 0 && (got.Records != w.wins || got.PerAddress != w.wins) {
+			t.Errorf("WINS server with limits %+v, want %d", got, w.wins)
 		}
 		if dns != w.names() || netbios != w.names() {
 			t.Errorf("%s: %d DNS and %d NetBIOS names, want %d of each", w, dns, netbios, w.names())

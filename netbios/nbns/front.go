@@ -83,8 +83,9 @@ func claimMessage(op wins.Op, name netbios.Name, ttl uint32, addrs ...netbios.Ad
 const (
 	outboxBatch = 256
 	outboxRetry = time.Second
-	// outboxSlow bounds the wait between two tries while no server behind answers.
-	outboxSlow = time.Minute
+	// outboxSlow bounds the wait between two tries while no server behind answers, and so how late it learns
+	// when it is back.
+	outboxSlow = 10 * time.Second
 )
 
 // ServeOutbox tells the servers behind what they could not be told when it was asked for. It returns when

@@ -27,8 +27,13 @@ func (g winsGuard) Admit(r *wins.Request) wins.Verdict {
 	req := policy.Request{
 		Channel: policy.WINS, NetBIOS: r.Name.Fold(), Type: policy.TypeNB, Addrs: few[:0], Source: r.Source.Addr(), Time: time.Now(),
 	}
+	// A normal group has no addresses that anybody is told: nodes may join it from any network card.
+	_, guarded := snap.NetBIOS(r.Name)
+	isGroup := !guarded && wins.KindOf(r.Name, r.Addrs) == wins.Group
 	for _, a := range r.Addrs {
-		req.Addrs = append(req.Addrs, a.Addr)
+		if !isGroup {
+			req.Addrs = append(req.Addrs, a.Addr)
+		}
 	}
 	d := g.policy().Decide(snap, &req)
 	v := wins.Verdict{
@@ -40,6 +45,8 @@ func (g winsGuard) Admit(r *wins.Request) wins.Verdict {
 		v.Action = wins.Refuse
 	case v.Guarded:
 		park(&v, snap, r, &d)
+	case d.Verdict == policy.Publish && isGroup:
+		v.Action, v.Addrs = wins.Publish, r.Addrs
 	case d.Verdict == policy.Publish, d.Verdict == policy.Strip:
 		publish(&v, r, &d)
 	case d.Verdict == policy.Forward:

@@ -48,7 +48,7 @@ func TestWINSGuard(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name    string
-		line    string // NAME SOURCE ADDRESS...
+		line    string // NAME SOURCE ADDRESS..., a g behind the name for a group
 		own     bool   // by the policy above
 		want    wins.Action
 		kept    string
@@ -72,6 +72,10 @@ func TestWINSGuard(t *testing.T) {
 		{name: "another name", line: "FS1<20> 203.0.113.7 203.0.113.7", want: wins.Publish, kept: "203.0.113.7", reason: "default"},
 		{name: "another name, management address", line: "FS1<20> 10.9.0.7 10.9.0.7", want: wins.Quarantine, reason: "emptied"},
 		{name: "another name, both", line: "FS1<20> 203.0.113.7 203.0.113.7 10.9.0.7", want: wins.Publish, kept: "203.0.113.7", reason: "rule"},
+		{name: "group, from a management address", line: "CORP<1e>g 10.9.0.7 10.9.0.7", want: wins.Publish, kept: "10.9.0.7", reason: "default"},
+		{name: "group that the policy refuses", own: true, line: "BAD<20>g 10.9.0.7 10.9.0.7", want: wins.Refuse, reason: "rule"},
+		{name: "1C, from a management address", own: true, line: "CORP<1c>g 10.9.0.7 10.9.0.7", want: wins.Quarantine, reason: "emptied"},
+		{name: "guarded name as a group", line: "MAIL<20>g 10.9.0.11 10.9.0.11", want: wins.Quarantine, reason: "emptied", guarded: true},
 		{name: "WPAD", line: "WPAD 203.0.113.7 203.0.113.7", want: wins.Quarantine, reason: "rule"},
 		{name: "1C of a stranger", line: "CORP<1c> 203.0.113.7 203.0.113.7", want: wins.Quarantine, reason: "rule"},
 		{name: "1C of a controller", own: true, line: "CORP<1c> 203.0.113.5 203.0.113.5", want: wins.Publish, kept: "203.0.113.5", reason: "rule", byRule: true},
@@ -86,9 +90,14 @@ func TestWINSGuard(t *testing.T) {
 				g.policy = func() *policy.Policy { return custom }
 			}
 			words := strings.Fields(tt.line)
-			r := &wins.Request{Op: wins.Register, Name: netbios.MustParseName(words[0]), Source: netip.AddrPortFrom(netip.MustParseAddr(words[1]), 137)}
+			flags := netbios.HNode
+			name, isGroup := strings.CutSuffix(words[0], ">g")
+			if isGroup {
+				name, flags = name+">", flags|netbios.Group
+			}
+			r := &wins.Request{Op: wins.Register, Name: netbios.MustParseName(name), Source: netip.AddrPortFrom(netip.MustParseAddr(words[1]), 137)}
 			for _, a := range words[2:] {
-				r.Addrs = append(r.Addrs, netbios.Address{Flags: netbios.HNode, Addr: netip.MustParseAddr(a)})
+				r.Addrs = append(r.Addrs, netbios.Address{Flags: flags, Addr: netip.MustParseAddr(a)})
 			}
 			v := g.Admit(r)
 			var kept []string
