@@ -77,21 +77,6 @@ func (m *mmsg) receive(raw syscall.RawConn) (int, error) {
 	return m.n, nil
 }
 
-// send sends the first packets. One that cannot be sent, to whatever address it claimed, does not
-// keep back the others; the last error is returned.
-func (m *mmsg) send(raw syscall.RawConn, packets int) (last error) {
-	for m.first, m.end = 0, packets; m.first < m.end; m.first += max(1, m.n) {
-		m.n = 0
-		if err := raw.Write(m.try); err != nil {
-			return err
-		}
-		if m.errno != 0 {
-			last = os.NewSyscallError("sendmmsg", m.errno)
-		}
-	}
-	return last
-}
-
 // tryOnce makes the call and reports whether it is done; if not, the runtime waits for the socket.
 func (m *mmsg) tryOnce(fd uintptr) bool {
 	for {

@@ -26,11 +26,10 @@ type Socket struct {
 	local   []netip.Addr
 	allowed map[int]bool // interfaces whose broadcasts are answered
 
-	rx, tx mmsg
-	info   [batch]packetInfo
-	rooms  [batch][]byte
-	oobs   [batch][]byte
-	queued int
+	rx    mmsg
+	tx    sender
+	info  [batch]packetInfo
+	rooms [batch][]byte
 }
 
 // packetInfo is what IP_PKTINFO tells, ip(7).
@@ -53,14 +52,14 @@ func newSocket(udp *net.UDPConn, local []netip.Addr, allowed map[int]bool) (*Soc
 		}
 	}
 	enlarge(udp, raw)
-	s.rx.call, s.tx.call = unix.SYS_RECVMMSG, unix.SYS_SENDMMSG
-	s.rx.try, s.tx.try = s.rx.tryOnce, s.tx.tryOnce
+	s.rx.call, s.rx.try = unix.SYS_RECVMMSG, s.rx.tryOnce
+	s.tx.init(raw, s.bound)
 	for i := range batch {
 		s.info[i] = packetInfo{local: addr, to: addr}
 		s.rooms[i] = make([]byte, 0, maxReply)
 		var oob []byte
 		if !s.bound {
-			oob, s.oobs[i] = make([]byte, oobLen), sourceOOB()
+			oob = make([]byte, oobLen)
 		}
 		s.rx.set(i, make([]byte, maxRequest), &s.rx.addrs[i], oob)
 	}
@@ -113,7 +112,6 @@ func (s *Socket) LocalAddr() net.Addr { return s.udp.LocalAddr() }
 func (s *Socket) interrupt() { s.udp.SetReadDeadline(time.Unix(1, 0)) }
 
 func (s *Socket) read() (int, error) {
-	s.queued = 0
 	if s.bound {
 		return s.rx.receive(s.raw)
 	}
@@ -144,16 +142,9 @@ func (s *Socket) packet(i int) (packet, bool) {
 func (s *Socket) room(i int) []byte { return s.rooms[i][:0] }
 
 // queue sends the reply to the i-th packet with the next flush, from the address that was asked.
-func (s *Socket) queue(i int, reply []byte) {
-	oob := s.oobs[s.queued]
-	if !s.bound {
-		setSource(oob, s.info[i].local)
-	}
-	s.tx.set(s.queued, reply, &s.rx.addrs[i], oob)
-	s.queued++
-}
+func (s *Socket) queue(i int, reply []byte) { s.tx.queue(route{s.rx.addrs[i], s.info[i].local}, reply) }
 
-func (s *Socket) flush() error { return s.tx.send(s.raw, s.queued) }
+func (s *Socket) flush() error { return s.tx.flush() }
 
 // replier returns a function that replies to the i-th packet after the batch is gone.
 func (s *Socket) replier(i int) func([]byte) error {
@@ -175,21 +166,16 @@ type route struct {
 // outgoing sends replies in batches of its own, beside the loop that receives. One goroutine at a time may
 // queue and flush.
 type outgoing struct {
-	sock   *Socket
-	tx     mmsg
-	rooms  [batch][]byte
-	oobs   [batch][]byte
-	queued int
+	sender
+	udp   *net.UDPConn
+	rooms [batch][]byte
 }
 
 func newOutgoing(s *Socket) *outgoing {
-	o := &outgoing{sock: s}
-	o.tx.call, o.tx.try = unix.SYS_SENDMMSG, o.tx.tryOnce
+	o := &outgoing{udp: s.udp}
+	o.init(s.raw, s.bound)
 	for i := range batch {
 		o.rooms[i] = make([]byte, 0, maxReply)
-		if !s.bound {
-			o.oobs[i] = sourceOOB()
-		}
 	}
 	return o
 }
@@ -199,22 +185,11 @@ func (o *outgoing) room() []byte { return o.rooms[o.queued][:0] }
 
 // queue sends a reply with the next flush, or when a batch is full.
 func (o *outgoing) queue(r route, reply []byte) error {
-	oob := o.oobs[o.queued]
-	if !o.sock.bound {
-		setSource(oob, r.local)
-	}
-	o.tx.addrs[o.queued] = r.to
-	o.tx.set(o.queued, reply, &o.tx.addrs[o.queued], oob)
-	if o.queued++; o.queued < batch {
+	o.sender.queue(r, reply)
+	if o.queued < batch {
 		return nil
 	}
 	return o.flush()
-}
-
-func (o *outgoing) flush() error {
-	n := o.queued
-	o.queued = 0
-	return o.tx.send(o.sock.raw, n)
 }
 
 // now sends one reply at once; any goroutine may.
@@ -222,7 +197,7 @@ func (o *outgoing) now(r route, reply []byte) error {
 	oob := sourceOOB()
 	setSource(oob, r.local)
 	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&r.to.Port))[:])
-	_, _, err := o.sock.udp.WriteMsgUDPAddrPort(reply, oob, netip.AddrPortFrom(netip.AddrFrom4(r.to.Addr), port))
+	_, _, err := o.udp.WriteMsgUDPAddrPort(reply, oob, netip.AddrPortFrom(netip.AddrFrom4(r.to.Addr), port))
 	return err
 }
 
