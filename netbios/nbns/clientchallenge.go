@@ -12,11 +12,12 @@ import (
 	"github.com/nameward/nameward/netbios"
 )
 
-// The retries of a challenge, as the name servers of Windows and Samba have them: the claimant waits
-// meanwhile, and RFC 1002, Section 6 would let it wait for 15 seconds.
+// The retries of a challenge, about as the name servers of Windows and Samba have them: the claimant waits
+// meanwhile, and RFC 1002, Section 6 would let it wait for 15 seconds. Three tries take a little less than
+// 3 s, so that a dead owner's name has changed hands by then, the writing included.
 const (
 	DefaultChallengeTries   = 3
-	DefaultChallengeTimeout = time.Second
+	DefaultChallengeTimeout = 950 * time.Millisecond
 )
 
 // maxOwners limits the packets of one challenge. A name has up to 25 addresses, and a replication packet

@@ -38,6 +38,9 @@ func (c *fakeConn) lastTo() netip.AddrPort {
 	return c.to[len(c.to)-1]
 }
 
+// wait is the time between two tries.
+const wait = DefaultChallengeTimeout
+
 func TestChallenge(t *testing.T) {
 	silent1, silent2 := OwnerAnswer{Owner: owner1}, OwnerAnswer{Owner: owner2}
 	confirmed := OwnerAnswer{Owner: owner1, Stance: OwnerConfirms, Addrs: []netbios.Address{addr1}, RTT: second / 2}
@@ -61,13 +64,13 @@ func TestChallenge(t *testing.T) {
 		end    time.Duration
 	}{
 		{"all silent", nil, []OwnerAnswer{silent1, silent2},
-			[]time.Duration{0, 0, second, second, 2 * second, 2 * second}, 3 * second},
+			[]time.Duration{0, 0, wait, wait, 2 * wait, 2 * wait}, 3 * wait},
 		{"the first confirms", from(node1, own), []OwnerAnswer{confirmed, silent2}, []time.Duration{0, 0}, second / 2},
 		{"it lists the claimant", from(node1, both), []OwnerAnswer{
 			{Owner: owner1, Stance: OwnerConfirms, Addrs: []netbios.Address{addr1, claimant}, RTT: second / 2}, silent2,
 		}, []time.Duration{0, 0}, second / 2},
 		{"one denies", from(node1, denies), []OwnerAnswer{denied1, silent2},
-			[]time.Duration{0, 0, second, 2 * second}, 3 * second},
+			[]time.Duration{0, 0, wait, 2 * wait}, 3 * wait},
 		{"both deny", func(c *fakeConn, _ int, q netbios.Message) { c.send(second/2, c.lastTo(), denies(q.ID)) },
 			[]OwnerAnswer{denied1, denied2}, []time.Duration{0, 0}, second / 2},
 		{"one denies, then the other confirms", func(c *fakeConn, try int, q netbios.Message) {
@@ -76,25 +79,25 @@ func TestChallenge(t *testing.T) {
 			} else if try > 2 {
 				c.send(second/2, node1, own(q.ID))
 			}
-		}, []OwnerAnswer{{Owner: owner1, Stance: OwnerConfirms, Addrs: confirmed.Addrs, RTT: 3 * second / 2}, denied2},
-			[]time.Duration{0, 0, second}, 3 * second / 2},
+		}, []OwnerAnswer{{Owner: owner1, Stance: OwnerConfirms, Addrs: confirmed.Addrs, RTT: wait + second/2}, denied2},
+			[]time.Duration{0, 0, wait}, wait + second/2},
 		{"a late answer to the first packet", func(c *fakeConn, try int, q netbios.Message) {
 			if try == 1 {
-				c.send(2900*time.Millisecond, node1, own(q.ID))
+				c.send(2800*time.Millisecond, node1, own(q.ID))
 			}
-		}, []OwnerAnswer{{Owner: owner1, Stance: OwnerConfirms, Addrs: confirmed.Addrs, RTT: 2900 * time.Millisecond}, silent2},
-			[]time.Duration{0, 0, second, second, 2 * second, 2 * second}, 2900 * time.Millisecond},
+		}, []OwnerAnswer{{Owner: owner1, Stance: OwnerConfirms, Addrs: confirmed.Addrs, RTT: 2800 * time.Millisecond}, silent2},
+			[]time.Duration{0, 0, wait, wait, 2 * wait, 2 * wait}, 2800 * time.Millisecond},
 		{"too late an answer", func(c *fakeConn, try int, q netbios.Message) {
 			if try == 1 {
-				c.send(3*second+1, node1, own(q.ID))
+				c.send(3*wait+1, node1, own(q.ID))
 			}
-		}, []OwnerAnswer{silent1, silent2}, []time.Duration{0, 0, second, second, 2 * second, 2 * second}, 3 * second},
+		}, []OwnerAnswer{silent1, silent2}, []time.Duration{0, 0, wait, wait, 2 * wait, 2 * wait}, 3 * wait},
 		{"denies first and confirms afterwards", func(c *fakeConn, try int, q netbios.Message) {
 			if c.lastTo() == node1 {
 				c.send(second/2, node1, denies(q.ID))
 				c.send(second, node1, own(q.ID))
 			}
-		}, []OwnerAnswer{denied1, silent2}, []time.Duration{0, 0, second, 2 * second}, 3 * second},
+		}, []OwnerAnswer{denied1, silent2}, []time.Duration{0, 0, wait, 2 * wait}, 3 * wait},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -210,7 +213,7 @@ func TestChallengeForged(t *testing.T) {
 				if diff := cmp.Diff([]OwnerAnswer{{Owner: owner1}, {Owner: owner2}}, got, byValue); err != nil || diff != "" {
 					t.Errorf("%v (-want +got):\n%s", err, diff)
 				}
-				if got := time.Since(conn.start); got != 3*second {
+				if got := time.Since(conn.start); got != 3*wait {
 					t.Errorf("ended after %v", got)
 				}
 				if got := c.Ignored(); got != tt.want {
@@ -291,10 +294,10 @@ func TestChallengeUnreachable(t *testing.T) {
 	}{
 		{"always", 3, errNoRoute, []OwnerAnswer{
 			{Owner: owner1, Err: errNoRoute},
-			{Owner: owner2, Stance: OwnerDenies, Rcode: netbios.RcodeName, RTT: 5 * second / 2},
+			{Owner: owner2, Stance: OwnerDenies, Rcode: netbios.RcodeName, RTT: 2*wait + second/2},
 		}, nil},
 		{"at first", 2, errNoRoute, []OwnerAnswer{
-			{Owner: owner1, Stance: OwnerDenies, Rcode: netbios.RcodeName, RTT: 5 * second / 2}, {Owner: owner2},
+			{Owner: owner1, Stance: OwnerDenies, Rcode: netbios.RcodeName, RTT: 2*wait + second/2}, {Owner: owner2},
 		}, nil},
 		{"socket closed", 1, net.ErrClosed, nil, net.ErrClosed},
 	}
