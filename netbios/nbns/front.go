@@ -20,7 +20,7 @@ const frontWack = 30
 // front passes a claim on to the servers behind, and their word to the database, which answers. What is
 // not to be published is never passed on, and for a role's name the state of the role is the word.
 func (s *Server) front(set *Settings, r *claimed, v *wins.Verdict) ([]byte, later, Outcome) {
-	if v.Guarded || v.Action != wins.Publish {
+	if v.Guarded || v.Local || v.Action != wins.Publish {
 		r.Upstream = wins.SendToo
 		return s.submit(set, r, nil)
 	}

@@ -10,9 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sender sends replies in batches. Replies in sequence that go the same way and have one length leave as
-// one packet that the kernel cuts up (UDP_SEGMENT, udp(7)): the way through the system is four fifths of
-// what a reply costs, and a guard in front, a proxy or a flood asks many questions at once.
+// sender sends replies in batches. Many replies in sequence that go the same way and have one length leave
+// as one packet that the kernel cuts up (UDP_SEGMENT, udp(7)): the way through the system is four fifths of
+// what a reply costs, and a guard in front, a proxy or a flood asks many questions at once. A capture on
+// this machine shows them in one piece, as it does with TCP; what a node asks for at its start stays below.
 type sender struct {
 	mmsg   // the i-th iov is the i-th reply; a head has one or several in sequence
 	raw    syscall.RawConn
@@ -89,15 +90,24 @@ func refusesSegments(e syscall.Errno) bool {
 	return e == unix.EIO || e == unix.EINVAL || e == unix.EMSGSIZE || e == unix.ENOPROTOOPT || e == unix.EOPNOTSUPP
 }
 
+// segmentFrom is how many replies there have to be in sequence.
+const segmentFrom = 16
+
 // group makes the heads for the replies from one to before another, and returns how many.
 func (s *sender) group(from, n int) (heads int) {
-	for i := from; i < n; heads++ {
+	for i := from; i < n; {
 		j := i + 1
 		for j < n && !s.single && s.follows(i, j) {
 			j++
 		}
-		s.head(heads, i, j)
-		i = j
+		step := 1
+		if j-i >= segmentFrom {
+			step = j - i
+		}
+		for ; i < j; i += step {
+			s.head(heads, i, i+step)
+			heads++
+		}
 	}
 	return heads
 }

@@ -146,6 +146,7 @@ type Verdict struct {
 	Addrs   []netbios.Address // those of the claim that may be published
 	ByRule  bool              // somebody wrote that they may, so that they need not be the source's own
 	HandOn  bool              // the servers behind decide, whatever the mode
+	Local   bool              // the servers behind are not told, for what they would be told must not be published
 	Guarded bool              // the name belongs to a role
 	Role    string
 	// What follows goes into the record of what was not published.

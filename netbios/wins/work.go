@@ -375,7 +375,7 @@ func (w *work) master(n netbios.Name, is bool) {
 
 // tell notes what a server behind has to be told.
 func (w *work) tell(r *Request, addrs []netbios.Address) {
-	if r.Upstream != Unreachable && r.Upstream != SendToo || w.failed != nil {
+	if r.Upstream != Unreachable && r.Upstream != SendToo || r.verdict.Local || w.failed != nil {
 		return
 	}
 	for _, a := range addrs {

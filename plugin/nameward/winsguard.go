@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nameward/nameward/netbios"
 	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/policy"
 	"github.com/nameward/nameward/registry"
@@ -47,6 +48,7 @@ func (g winsGuard) Admit(r *wins.Request) wins.Verdict {
 		park(&v, snap, r, &d)
 	case d.Verdict == policy.Publish && isGroup:
 		v.Action, v.Addrs = wins.Publish, r.Addrs
+		v.Local = slices.ContainsFunc(r.Addrs, func(a netbios.Address) bool { _, filtered := snap.Filtered(a.Addr); return filtered })
 	case d.Verdict == policy.Publish, d.Verdict == policy.Strip:
 		publish(&v, r, &d)
 	case d.Verdict == policy.Forward:

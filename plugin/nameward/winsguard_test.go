@@ -56,6 +56,7 @@ func TestWINSGuard(t *testing.T) {
 		guarded bool
 		byRule  bool
 		handOn  bool
+		local   bool
 	}{
 		{name: "holder", line: "MAIL<20> 192.0.2.11 192.0.2.11", want: wins.Publish, kept: "192.0.2.11", reason: "rule", guarded: true},
 		{name: "lower case", line: "mail<20> 192.0.2.11 192.0.2.11", want: wins.Publish, kept: "192.0.2.11", reason: "rule", guarded: true},
@@ -72,7 +73,8 @@ func TestWINSGuard(t *testing.T) {
 		{name: "another name", line: "FS1<20> 203.0.113.7 203.0.113.7", want: wins.Publish, kept: "203.0.113.7", reason: "default"},
 		{name: "another name, management address", line: "FS1<20> 10.9.0.7 10.9.0.7", want: wins.Quarantine, reason: "emptied"},
 		{name: "another name, both", line: "FS1<20> 203.0.113.7 203.0.113.7 10.9.0.7", want: wins.Publish, kept: "203.0.113.7", reason: "rule"},
-		{name: "group, from a management address", line: "CORP<1e>g 10.9.0.7 10.9.0.7", want: wins.Publish, kept: "10.9.0.7", reason: "default"},
+		{name: "group, from a management address", line: "CORP<1e>g 10.9.0.7 10.9.0.7", want: wins.Publish, kept: "10.9.0.7", reason: "default", local: true},
+		{name: "group, from a public address", line: "CORP<1e>g 203.0.113.7 203.0.113.7", want: wins.Publish, kept: "203.0.113.7", reason: "default"},
 		{name: "group that the policy refuses", own: true, line: "BAD<20>g 10.9.0.7 10.9.0.7", want: wins.Refuse, reason: "rule"},
 		{name: "1C, from a management address", own: true, line: "CORP<1c>g 10.9.0.7 10.9.0.7", want: wins.Quarantine, reason: "emptied"},
 		{name: "guarded name as a group", line: "MAIL<20>g 10.9.0.11 10.9.0.11", want: wins.Quarantine, reason: "emptied", guarded: true},
@@ -105,7 +107,7 @@ func TestWINSGuard(t *testing.T) {
 				kept = append(kept, a.Addr.String())
 			}
 			if v.Action != tt.want || strings.Join(kept, " ") != tt.kept || v.Reason != tt.reason || v.Guarded != tt.guarded ||
-				v.ByRule != tt.byRule || v.HandOn != tt.handOn || v.Guarded != (v.Role != "") {
+				v.ByRule != tt.byRule || v.HandOn != tt.handOn || v.Local != tt.local || v.Guarded != (v.Role != "") {
 				t.Errorf("%+v, want %+v", v, tt)
 			}
 			r.Op = wins.Release
