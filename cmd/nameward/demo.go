@@ -115,6 +115,8 @@ Role mailbox (mail.demo.example, MAIL) can be on node ex1 or ex2. Try, in anothe
        %[1]s switch mailbox --to ex2 && %[1]s query MAIL
   3. Move another one by writing a file, and see why it is answered as it is:
        echo ex2 > %[5]s && %[1]s explain files.demo.example
+  4. Register names with the WINS server; a management address it does not take:
+       %[1]s registrations add FS1 --address 203.0.113.7; %[1]s registrations add FS2 --address 10.9.0.7; %[1]s registrations
 
 Everything it writes is in %[6]s. Ctrl-C ends it.
 

@@ -35,7 +35,7 @@ func (s *Server) forward(p packet, id uint16, name netbios.Name) ([]byte, later,
 		defer s.forget(key)
 		reply, outcome := s.askUpstream(ctx, id, name)
 		if db := s.settings.Load().WINS.DB; outcome == ForwardedNothing && db != nil {
-			if own, ok := s.lookup(s.Snapshot(), db, name, id, nil); ok {
+			if own, ok := s.lookup(s.Snapshot(), db, name, id, false, nil); ok {
 				reply, outcome = own, Positive
 			}
 		}

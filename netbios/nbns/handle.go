@@ -69,8 +69,8 @@ func (s *Server) nameQuery(snap *registry.Snapshot, set *Settings, p packet, h n
 	if p.broadcast {
 		return nil, nil, Silent
 	}
-	if recursive && set.WINS.DB != nil && !(set.WINS.Front && len(set.Forward) > 0) {
-		if reply, ok := s.lookup(snap, set.WINS.DB, name, h.ID, dst); ok {
+	if recursive && set.WINS.DB != nil {
+		if reply, ok := s.lookup(snap, set.WINS.DB, name, h.ID, set.WINS.Front && len(set.Forward) > 0, dst); ok {
 			p.note(name, true)
 			return reply, nil, Positive
 		}

@@ -138,11 +138,12 @@ func (p *packet) note(name netbios.Name, found bool) {
 }
 
 // lookup answers a name query from the database, without the addresses that must never be published: what
-// was accepted once may be filtered now.
-func (s *Server) lookup(snap *registry.Snapshot, db *wins.Database, name netbios.Name, id uint16, dst []byte) ([]byte, bool) {
+// was accepted once may be filtered now. In front of other servers only an operator's records go before
+// their word, as long as one of them answers.
+func (s *Server) lookup(snap *registry.Snapshot, db *wins.Database, name netbios.Name, id uint16, staticOnly bool, dst []byte) ([]byte, bool) {
 	var room [maxAddrs]netbios.Address
 	found, ok := db.Snapshot().Query(room[:0], name, s.now())
-	if !ok {
+	if !ok || staticOnly && !found.Static {
 		return nil, false
 	}
 	kept := found.Addrs[:0]

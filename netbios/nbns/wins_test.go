@@ -240,6 +240,15 @@ func TestFront(t *testing.T) {
 		t.Error("the registration of a role's name was passed on")
 	}
 
+	// An operator's record goes before it.
+	static := wins.Record{Name: fs("2"), Static: true, Node: netbios.HNode}
+	static.SetMembers([]wins.Member{{Addr: wins.IPv4{203, 0, 113, 8}}})
+	wantQuery(t, w.at, "FS2", "203.0.113.9")
+	if errs, err := w.db.Put(t.Context(), []wins.Record{static}); err != nil || errs[0] != nil {
+		t.Fatal(errs, err)
+	}
+	wantQuery(t, w.at, "FS2", "203.0.113.8")
+
 	open.Store(false)
 	wantQuery(t, w.at, "FS1", "203.0.113.1")
 	w.wantClaim(t, netbios.NewRegistration(0, fs("3"), 300000, one), 0, true)

@@ -88,6 +88,9 @@ const (
 const (
 	// maxHeld bounds what strangers can make us remember; the entry that was quiet for longest goes.
 	maxHeld = 16384
+	// maxParked bounds the entries of members, of which there are no more than the configuration has names
+	// and addresses that go together: it is for a configuration that nobody expects.
+	maxParked = 1 << 20
 	// maxHeldOfSource bounds it for one address.
 	maxHeldOfSource = 256
 	// maxHeldSaved bounds what one batch has of them; the others are in the next one.
@@ -165,7 +168,7 @@ func (t *heldTable) note(h Held, now Stamp) (isNew bool) {
 	} else {
 		h.First, h.Last, h.Count = now, now, 1
 	}
-	if h.Fate != IsParked && t.bySource[k.source] >= maxHeldOfSource || h.Fate == IsParked && t.parked >= maxHeld {
+	if h.Fate != IsParked && t.bySource[k.source] >= maxHeldOfSource || h.Fate == IsParked && t.parked >= maxParked {
 		t.dropped++
 		return false
 	}

@@ -6,8 +6,9 @@ import (
 
 // Found is the answer to a name query.
 type Found struct {
-	Addrs []netbios.Address
-	TTL   uint32 // seconds
+	Addrs  []netbios.Address
+	TTL    uint32 // seconds
+	Static bool   // an operator's word
 }
 
 var broadcast = IPv4{255, 255, 255, 255}
@@ -29,6 +30,7 @@ func (s *Snapshot) Query(dst []netbios.Address, n netbios.Name, now Stamp) (foun
 		return found, false
 	}
 	found.TTL = uint32(s.timers.MaxTTL.Seconds())
+	found.Static = r.Static
 	if !r.Static {
 		found.TTL = min(found.TTL, uint32(ends-now)) // the clock may have been wrong when it was registered
 	}
