@@ -3,14 +3,13 @@ package journal
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/nameward/nameward/registry/store/boltfile"
+	"github.com/nameward/nameward/registry/store/boltfile/boltfiletest"
 )
 
 func open(t testing.TB, path string) *Journal {
@@ -389,104 +389,37 @@ func TestAppendDuringCheckpoint(t *testing.T) {
 	checkContents(t, open(t, path), want)
 }
 
-func TestOpenMakesPrivateFiles(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("modes are of Unix")
-	}
-	dir := filepath.Join(t.TempDir(), "var", "lib")
-	path := filepath.Join(dir, "journal.db")
-	open(t, path)
-	for name, want := range map[string]os.FileMode{dir: os.ModeDir | 0o700, path: 0o600} {
-		if info, err := os.Stat(name); err != nil || info.Mode() != want {
-			t.Errorf("%s: mode %v, %v; want %v", name, info.Mode(), err, want)
-		}
-	}
+var file = boltfiletest.File{
+	Layout:  layout,
+	Open:    func(path string) (io.Closer, error) { return Open(path) },
+	Opening: "opening journal",
 }
 
+func TestOpenMakesPrivateFiles(t *testing.T) { file.Private(t) }
+
 func TestOpenRefuses(t *testing.T) {
-	tests := []struct {
-		name string
-		make func(t *testing.T, path string)
-		want []string
-	}{
-		{"a file in use", func(t *testing.T, path string) { open(t, path) }, []string{"in use by another nameward"}},
-		{"a text file", func(t *testing.T, path string) { writeFile(t, path, []byte(strings.Repeat("hello\n", 5000))) },
-			[]string{"damaged or not a nameward journal", boltfile.HowToGoOn}},
-		{"a short file", func(t *testing.T, path string) { writeFile(t, path, []byte("x")) }, []string{"damaged or not", boltfile.HowToGoOn}},
-		{"a bbolt file of another program", func(t *testing.T, path string) {
-			edit(t, path, func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("etcd")); return err })
-		}, []string{"another program", "another path"}},
-		{"another format", func(t *testing.T, path string) {
-			_ = open(t, path).Close()
-			edit(t, path, func(tx *bbolt.Tx) error {
-				return tx.Bucket(boltfile.Meta).Put([]byte("format"), []byte(`"nameward state 1"`))
-			})
-		}, []string{"nameward state 1", "nameward journal 1", "another path"}},
-		{"a bucket is missing", func(t *testing.T, path string) {
-			_ = open(t, path).Close()
-			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket(logBucket) })
-		}, []string{`no bucket "log"`}},
-		{"a file that was cut short", func(t *testing.T, path string) {
-			j := open(t, path)
-			appendAll(t, j, strings.Repeat("x", 100_000))
-			_ = j.Close()
-			if err := os.Truncate(path, 60_000); err != nil {
-				t.Fatal(err)
-			}
-		}, []string{"damaged", "cut short: 60000 octets", boltfile.HowToGoOn}},
-		{"pages that go on without end", func(t *testing.T, path string) {
-			_ = open(t, path).Close()
-			image, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for page := 2 * os.Getpagesize(); page < len(image); page += os.Getpagesize() {
-				image[page+15] = 0xff // of the number of pages that it goes on over
-			}
-			writeFile(t, path, image)
-		}, []string{"its pages claim", boltfile.HowToGoOn}},
-		{"a batch is missing", func(t *testing.T, path string) {
+	file.Refuses(t,
+		boltfiletest.Refusal{Name: "a batch is missing", Make: func(t *testing.T, path string) {
 			j := open(t, path)
 			appendAll(t, j, "a", "b", "c")
 			_ = j.Close()
-			edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(logBucket).DeleteBucket(key(2)) })
-		}, []string{"log, batch 2: it is damaged (it is missing)", boltfile.HowToGoOn}},
-		{"the last batch is missing", func(t *testing.T, path string) {
+			boltfiletest.Edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(logBucket).DeleteBucket(key(2)) })
+		}, Want: []string{"log, batch 2: it is damaged (it is missing)", boltfile.HowToGoOn}},
+		boltfiletest.Refusal{Name: "the last batch is missing", Make: func(t *testing.T, path string) {
 			j := open(t, path)
 			appendAll(t, j, "a", "b", "c")
 			_ = j.Close()
-			edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(logBucket).DeleteBucket(key(3)) })
-		}, []string{"written to batch 3, its last one is 2", boltfile.HowToGoOn}},
-		{"another head", func(t *testing.T, path string) {
+			boltfiletest.Edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(logBucket).DeleteBucket(key(3)) })
+		}, Want: []string{"written to batch 3, its last one is 2", boltfile.HowToGoOn}},
+		boltfiletest.Refusal{Name: "another head", Make: func(t *testing.T, path string) {
 			j := open(t, path)
 			checkpoint(t, j, 0, "A")
 			_ = j.Close()
-			edit(t, path, func(tx *bbolt.Tx) error {
+			boltfiletest.Edit(t, path, func(tx *bbolt.Tx) error {
 				return tx.Bucket(boltfile.Meta).Put(headKey, []byte(`{"base":1,"chunks":0,"up_to":0}`))
 			})
-		}, []string{"meta, head: it is damaged (the checksum is wrong)"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "journal.db")
-			tt.make(t, path)
-			before, _ := os.ReadFile(path)
-			j, err := Open(path)
-			if err == nil {
-				_ = j.Close()
-				t.Fatal("no error")
-			}
-			for _, want := range append(tt.want, "opening journal "+path+": ") {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("error %q does not say %q", err, want)
-				}
-			}
-			after, _ := os.ReadFile(path)
-			if sha256.Sum256(before) != sha256.Sum256(after) {
-				t.Error("the refused file was written to")
-			}
-		})
-	}
+		}, Want: []string{"meta, head: it is damaged (the checksum is wrong)"}},
+	)
 }
 
 func TestLoadFindsDamage(t *testing.T) {
@@ -526,20 +459,6 @@ func TestLoadFindsDamage(t *testing.T) {
 func writeFile(t *testing.T, path string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func edit(t *testing.T, path string, do func(*bbolt.Tx) error) {
-	t.Helper()
-	db, err := bbolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Update(do); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,20 +1,17 @@
 package journal
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"iter"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nameward/nameward/registry/store/boltfile/boltfiletest"
 )
 
 // childEnv names the file to the child process of TestKill.
@@ -78,14 +75,10 @@ func numberedChunk(upTo, i uint64) []byte {
 }
 
 func TestKill(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Skip(err)
-	}
 	path := filepath.Join(t.TempDir(), "journal.db")
 	rounds, total, bases := 25, uint64(0), map[uint64]bool{}
 	for round := range rounds {
-		total = max(total, killedChild(t, self, path))
+		total = max(total, boltfiletest.KilledChild(t, 100*time.Millisecond, childEnv+"="+path))
 		last, upTo := checkNumbered(t, path)
 		bases[upTo] = true
 		if last < total || last > total+1 {
@@ -104,47 +97,6 @@ func TestKill(t *testing.T) {
 	if size > 64<<20 {
 		t.Errorf("the file has grown to %d octets", size)
 	}
-}
-
-// killedChild kills a writing child at a random moment and returns the last number that it had printed.
-func killedChild(t *testing.T, self, path string) uint64 {
-	t.Helper()
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), childEnv+"="+path)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var last atomic.Uint64
-	first, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			n, err := strconv.ParseUint(lines.Text(), 10, 64)
-			if err == nil && last.Swap(n) == 0 {
-				close(first)
-			}
-		}
-	}()
-	// Every fourth child is killed while it opens the file or soon after.
-	if rand.IntN(4) > 0 {
-		select {
-		case <-first:
-		case <-done:
-			t.Error("the child ended by itself")
-		case <-time.After(5 * time.Second):
-			t.Error("the child appends nothing")
-		}
-	}
-	time.Sleep(time.Duration(rand.IntN(100_000)) * time.Microsecond)
-	_ = cmd.Process.Kill()
-	<-done
-	_ = cmd.Wait()
-	return last.Load()
 }
 
 // checkNumbered reads all there is and returns the last batch and the one that the base stands for.

@@ -2,17 +2,15 @@ package bolt
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"os"
+	"io"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/nameward/nameward/registry"
-	"github.com/nameward/nameward/registry/store/boltfile"
+	"github.com/nameward/nameward/registry/store/boltfile/boltfiletest"
 	"github.com/nameward/nameward/registry/store/storetest"
 )
 
@@ -44,82 +42,15 @@ func TestStore(t *testing.T) {
 	})
 }
 
-func TestOpenMakesPrivateFiles(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("modes are of Unix")
-	}
-	dir := filepath.Join(t.TempDir(), "var", "lib")
-	path := filepath.Join(dir, "state.db")
-	open(t, path)
-	for name, want := range map[string]os.FileMode{dir: os.ModeDir | 0o700, path: 0o600} {
-		if info, err := os.Stat(name); err != nil || info.Mode() != want {
-			t.Errorf("%s: mode %v, %v; want %v", name, info.Mode(), err, want)
-		}
-	}
+var file = boltfiletest.File{
+	Layout:  layout,
+	Open:    func(path string) (io.Closer, error) { return Open(path) },
+	Opening: "opening state",
 }
 
-func TestOpenRefuses(t *testing.T) {
-	tests := []struct {
-		name string
-		make func(t *testing.T, path string)
-		want []string
-	}{
-		{"a file in use", func(t *testing.T, path string) { open(t, path) }, []string{"in use by another nameward"}},
-		{"a text file", func(t *testing.T, path string) { writeFile(t, path, []byte(strings.Repeat("hello\n", 5000))) },
-			[]string{"damaged or not a nameward state file", boltfile.HowToGoOn}},
-		{"a short file", func(t *testing.T, path string) { writeFile(t, path, []byte("x")) }, []string{"damaged or not", boltfile.HowToGoOn}},
-		{"a bbolt file of another program", func(t *testing.T, path string) {
-			edit(t, path, func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("etcd")); return err })
-		}, []string{"another program", "another path"}},
-		{"another meta", func(t *testing.T, path string) {
-			edit(t, path, func(tx *bbolt.Tx) error { _, err := tx.CreateBucket(meta); return err })
-		}, []string{"another program"}},
-		{"a later format", func(t *testing.T, path string) {
-			_ = open(t, path).Close()
-			edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(meta).Put([]byte("format"), []byte(`"nameward state 2"`)) })
-		}, []string{"nameward state 2", "use the nameward that wrote it"}},
-		{"a bucket is missing", func(t *testing.T, path string) {
-			_ = open(t, path).Close()
-			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket(drains) })
-		}, []string{`no bucket "drains"`}},
-		{"a file that was cut short", func(t *testing.T, path string) {
-			s := open(t, path)
-			if err := s.Commit(storetest.Large(2000)); err != nil {
-				t.Fatal(err)
-			}
-			_ = s.Close()
-			if err := os.Truncate(path, 3*int64(os.Getpagesize())); err != nil {
-				t.Fatal(err)
-			}
-		}, []string{"damaged", boltfile.HowToGoOn}},
-		{"a directory", func(t *testing.T, path string) {
-			if err := os.Mkdir(path, 0o700); err != nil {
-				t.Fatal(err)
-			}
-		}, []string{"directory"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "state.db")
-			tt.make(t, path)
-			before, _ := os.ReadFile(path)
-			s, err := Open(path)
-			if err == nil {
-				_ = s.Close()
-				t.Fatal("no error")
-			}
-			for _, want := range append(tt.want, "opening state "+path+": ") {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("error %q does not say %q", err, want)
-				}
-			}
-			after, _ := os.ReadFile(path)
-			if sha256.Sum256(before) != sha256.Sum256(after) {
-				t.Error("the refused file was written to")
-			}
-		})
-	}
-}
+func TestOpenMakesPrivateFiles(t *testing.T) { file.Private(t) }
+
+func TestOpenRefuses(t *testing.T) { file.Refuses(t) }
 
 func TestDamagedValue(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -128,7 +59,7 @@ func TestDamagedValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = s.Close()
-	edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(records).Put([]byte("role-000001"), []byte("{")) })
+	boltfiletest.Edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(records).Put([]byte("role-000001"), []byte("{")) })
 	_, err := open(t, path).Load()
 	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "role-000001") {
 		t.Errorf("Load: %v, want an error with the path and the role", err)
@@ -148,27 +79,6 @@ func TestHumanReadable(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-func writeFile(t *testing.T, path string, content []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func edit(t *testing.T, path string, do func(*bbolt.Tx) error) {
-	t.Helper()
-	db, err := bbolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Update(do); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func BenchmarkLoad(b *testing.B) {

@@ -1,18 +1,15 @@
 package bolt
 
 import (
-	"bufio"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/store/boltfile/boltfiletest"
 )
 
 // childEnv names the state file to the child process of TestKill.
@@ -58,14 +55,10 @@ func numbered(n uint64) registry.Delta {
 }
 
 func TestKill(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Skip(err)
-	}
 	path := filepath.Join(t.TempDir(), "state.db")
 	rounds, total := 25, uint64(0)
 	for round := range rounds {
-		acked := killedChild(t, self, path)
+		acked := boltfiletest.KilledChild(t, 60*time.Millisecond, childEnv+"="+path)
 		total = max(total, acked)
 		checkNumbered(t, path, round, total)
 		if t.Failed() {
@@ -76,46 +69,6 @@ func TestKill(t *testing.T) {
 	if total < uint64(rounds) {
 		t.Errorf("only %d commits in %d rounds: the test proves nothing", total, rounds)
 	}
-}
-
-// killedChild kills a committing child at a random moment and returns the last number that it had
-// printed.
-func killedChild(t *testing.T, self, path string) uint64 {
-	t.Helper()
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), childEnv+"="+path)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var last atomic.Uint64
-	first, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			n, err := strconv.ParseUint(lines.Text(), 10, 64)
-			if err == nil && last.Swap(n) == 0 {
-				close(first)
-			}
-		}
-	}()
-	// Every fourth child is killed while it opens the file or soon after.
-	if rand.IntN(4) > 0 {
-		select {
-		case <-first:
-		case <-time.After(20 * time.Second):
-			t.Error("the child commits nothing")
-		}
-	}
-	time.Sleep(time.Duration(rand.IntN(60_000)) * time.Microsecond)
-	_ = cmd.Process.Kill()
-	<-done
-	_ = cmd.Wait()
-	return last.Load()
 }
 
 func checkNumbered(t *testing.T, path string, round int, acked uint64) {
