@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/nameward/nameward/netbios"
@@ -24,6 +25,11 @@ func (s *Server) front(set *Settings, r *claimed, v *wins.Verdict) ([]byte, late
 		r.Upstream = wins.SendToo
 		return s.submit(set, r, nil)
 	}
+	servers := s.answering(set.Forward)
+	if len(servers) == 0 {
+		r.Upstream = wins.Unreachable
+		return s.submit(set, r, nil)
+	}
 	key := pendingKey{r.Source, r.ID}
 	switch s.begin(key) {
 	case Silent:
@@ -35,7 +41,7 @@ func (s *Server) front(set *Settings, r *claimed, v *wins.Verdict) ([]byte, late
 	return nil, func(ctx context.Context) ([]byte, Outcome) {
 		defer s.forget(key)
 		slow := time.AfterFunc(frontWait, func() { r.To.(*lateSink).wack(r, frontWack) })
-		s.pass(ctx, set.Forward, r, r.message(v.Addrs))
+		s.pass(ctx, servers, r, r.message(v.Addrs))
 		r.Waits = !slow.Stop()
 		reply, _, outcome := s.submit(set, r, nil)
 		return reply, outcome
@@ -49,6 +55,9 @@ func (s *Server) pass(ctx context.Context, servers []netip.AddrPort, r *claimed,
 	for _, server := range servers {
 		result, err := client.Claim(ctx, server, m)
 		var negative *NegativeError
+		if ctx.Err() == nil {
+			s.answered(server, !errors.Is(err, os.ErrDeadlineExceeded))
+		}
 		switch {
 		case err == nil:
 			r.Upstream, r.UpstreamTTL = wins.Accepted, uint32(result.TTL/time.Second)

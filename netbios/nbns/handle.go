@@ -70,7 +70,7 @@ func (s *Server) nameQuery(snap *registry.Snapshot, set *Settings, p packet, h n
 		return nil, nil, Silent
 	}
 	if recursive && set.WINS.DB != nil {
-		if reply, ok := s.lookup(snap, set.WINS.DB, name, h.ID, set.WINS.Front && len(set.Forward) > 0, dst); ok {
+		if reply, ok := s.lookup(snap, set.WINS.DB, p.desk.now, name, h.ID, set.WINS.Front && len(set.Forward) > 0, dst); ok {
 			p.note(name, true)
 			return reply, nil, Positive
 		}

@@ -22,11 +22,19 @@ type sender struct {
 	local  [batch][4]byte
 	begin  [batch]int // the first reply of a head
 	oobs   [batch][]byte
+	least  int  // how many replies there have to be in sequence
 	single bool // the kernel cuts nothing up
 }
 
-func (s *sender) init(raw syscall.RawConn, bound bool) {
-	s.raw, s.bound = raw, bound
+// How many replies leave as one packet at the least: a node asks for fewer names than this at once, and for
+// fewer registrations when it starts, so that a capture of an ordinary day shows every reply by itself.
+const (
+	leastAnswers       = 4
+	leastRegistrations = 16
+)
+
+func (s *sender) init(raw syscall.RawConn, bound bool, least int) {
+	s.raw, s.bound, s.least = raw, bound, least
 	s.call, s.try = unix.SYS_SENDMMSG, s.tryOnce
 	for i := range s.oobs {
 		if !bound {
@@ -90,9 +98,6 @@ func refusesSegments(e syscall.Errno) bool {
 	return e == unix.EIO || e == unix.EINVAL || e == unix.EMSGSIZE || e == unix.ENOPROTOOPT || e == unix.EOPNOTSUPP
 }
 
-// segmentFrom is how many replies there have to be in sequence.
-const segmentFrom = 16
-
 // group makes the heads for the replies from one to before another, and returns how many.
 func (s *sender) group(from, n int) (heads int) {
 	for i := from; i < n; {
@@ -101,7 +106,7 @@ func (s *sender) group(from, n int) (heads int) {
 			j++
 		}
 		step := 1
-		if j-i >= segmentFrom {
+		if j-i >= s.least {
 			step = j - i
 		}
 		for ; i < j; i += step {

@@ -41,7 +41,7 @@ func TestGroup(t *testing.T) {
 		{"two of our addresses", []run{{here, 62, 16}, {other, 62, 16}}, "[16 16]"},
 	} {
 		var s sender
-		s.init(nil, false)
+		s.init(nil, false, 16)
 		for _, r := range tt.runs {
 			for range r.many {
 				s.queue(r.to, make([]byte, r.len))

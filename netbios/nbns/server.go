@@ -7,10 +7,12 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/netbios/wins/usage"
 	"github.com/nameward/nameward/registry"
 )
@@ -23,9 +25,10 @@ type Server struct {
 	Log      zerolog.Logger
 	Counters Counters
 
-	settings atomic.Pointer[Settings]
-	mu       sync.Mutex
-	underWay map[pendingKey]struct{}
+	settings  atomic.Pointer[Settings]
+	mu        sync.Mutex
+	underWay  map[pendingKey]struct{}
+	downUntil map[netip.AddrPort]time.Time // WINS servers that did not answer
 }
 
 // Settings may be changed while the server runs.
@@ -58,6 +61,7 @@ type packet struct {
 // was asked for.
 type desk struct {
 	late  *lateSink
+	now   wins.Stamp      // of the batch in hand
 	notes *usage.Recorder // of the tracker that tracks says; nil for none
 	of    *usage.Tracker
 }
@@ -108,6 +112,7 @@ func (s *Server) Serve(ctx context.Context, sock *Socket) error {
 func (s *Server) serveBatch(ctx context.Context, sock *Socket, n int, d *desk, forwarding *sync.WaitGroup) {
 	snap := s.Snapshot()
 	d.track(s.settings.Load().WINS.Usage)
+	d.now = now()
 	for i := range n {
 		p, ok := sock.packet(i)
 		if !ok {

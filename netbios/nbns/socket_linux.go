@@ -53,7 +53,7 @@ func newSocket(udp *net.UDPConn, local []netip.Addr, allowed map[int]bool) (*Soc
 	}
 	enlarge(udp, raw)
 	s.rx.call, s.rx.try = unix.SYS_RECVMMSG, s.rx.tryOnce
-	s.tx.init(raw, s.bound)
+	s.tx.init(raw, s.bound, leastAnswers)
 	for i := range batch {
 		s.info[i] = packetInfo{local: addr, to: addr}
 		s.rooms[i] = make([]byte, 0, maxReply)
@@ -173,7 +173,7 @@ type outgoing struct {
 
 func newOutgoing(s *Socket) *outgoing {
 	o := &outgoing{udp: s.udp}
-	o.init(s.raw, s.bound)
+	o.init(s.raw, s.bound, leastRegistrations)
 	for i := range batch {
 		o.rooms[i] = make([]byte, 0, maxReply)
 	}

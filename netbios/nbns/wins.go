@@ -140,9 +140,9 @@ func (p *packet) note(name netbios.Name, found bool) {
 // lookup answers a name query from the database, without the addresses that must never be published: what
 // was accepted once may be filtered now. In front of other servers only an operator's records go before
 // their word, as long as one of them answers.
-func (s *Server) lookup(snap *registry.Snapshot, db *wins.Database, name netbios.Name, id uint16, staticOnly bool, dst []byte) ([]byte, bool) {
+func (s *Server) lookup(snap *registry.Snapshot, db *wins.Database, at wins.Stamp, name netbios.Name, id uint16, staticOnly bool, dst []byte) ([]byte, bool) {
 	var room [maxAddrs]netbios.Address
-	found, ok := db.Snapshot().Query(room[:0], name, s.now())
+	found, ok := db.Snapshot().Query(room[:0], name, at)
 	if !ok || staticOnly && !found.Static {
 		return nil, false
 	}
@@ -159,7 +159,7 @@ func (s *Server) lookup(snap *registry.Snapshot, db *wins.Database, name netbios
 }
 
 // now is the second that the database's timers count in.
-func (s *Server) now() wins.Stamp { return wins.StampOf(time.Now()) }
+func now() wins.Stamp { return wins.StampOf(time.Now()) }
 
 // Challenge asks the recorded owners of a name whether they have it still: a wins.Challenger. On sockets of
 // its own: a forger has to guess a port beside the id.

@@ -251,8 +251,13 @@ func TestFront(t *testing.T) {
 
 	open.Store(false)
 	wantQuery(t, w.at, "FS1", "203.0.113.1")
-	w.wantClaim(t, netbios.NewRegistration(0, fs("3"), 300000, one), 0, true)
+	// It is known to be dead now, and nobody waits for it.
+	begin := time.Now()
+	w.wantClaim(t, netbios.NewRegistration(0, fs("3"), 300000, one), 0, false)
 	wantQuery(t, w.at, "FS3", "203.0.113.1")
+	if took := time.Since(begin); took > forwardTries*forwardTimeout {
+		t.Errorf("a server that is known to be dead was waited for: %s", took)
+	}
 	if got := w.db.Load().Outbox; got != 1 {
 		t.Errorf("%d wait to be told, want 1", got)
 	}
