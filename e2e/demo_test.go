@@ -39,8 +39,8 @@ func TestDemo(t *testing.T) {
 	printed := demo.output()
 	export := demoExport.FindStringSubmatch(printed)
 	commands := demoCommand.FindAllStringSubmatch(printed, -1)
-	if export == nil || len(commands) != 3 {
-		t.Fatalf("the demo does not print one export and three commands:\n%s", printed)
+	if export == nil || len(commands) != 4 {
+		t.Fatalf("the demo does not print one export and four commands:\n%s", printed)
 	}
 	type shown struct {
 		parts  []string
@@ -50,6 +50,7 @@ func TestDemo(t *testing.T) {
 		{[]string{"192.0.2.11", "they agree", "ROLE", "mailbox", "ex1", "fresh", "192.0.2.25,198.51.100.25", "3 roles"}, "10.9."},
 		{[]string{"mailbox", "ex1", "ex2", "1 role moved", "198.51.100.12", "they agree"}, ""},
 		{[]string{"files.demo.example. is a DNS name of role files", "=> 198.51.100.12"}, ""},
+		{[]string{"NAME", "unique", "static", "FS1<20>", "203.0.113.7"}, "10.9."},
 	} {
 		script := export[1] + "\ncd " + dir + "\n" + commands[i][1]
 		// The health checks of the first picture, and the file of the third, take a moment.
