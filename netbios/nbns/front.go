@@ -25,13 +25,11 @@ func (s *Server) front(set *Settings, r *claimed, v *wins.Verdict) ([]byte, late
 		r.Upstream = wins.SendToo
 		return s.submit(set, r, nil)
 	}
-	servers := s.answering(set.Forward)
-	if len(servers) == 0 {
-		r.Upstream = wins.Unreachable
-		return s.submit(set, r, nil)
+	key, servers, begun := pendingKey{r.Source, r.ID}, s.answering(set.Forward), Shed
+	if len(servers) > 0 {
+		begun = s.begin(key)
 	}
-	key := pendingKey{r.Source, r.ID}
-	switch s.begin(key) {
+	switch begun {
 	case Silent:
 		return nil, nil, Silent
 	case Shed:
@@ -43,6 +41,7 @@ func (s *Server) front(set *Settings, r *claimed, v *wins.Verdict) ([]byte, late
 		slow := time.AfterFunc(frontWait, func() { r.To.(*lateSink).wack(r, frontWack) })
 		s.pass(ctx, servers, r, r.message(v.Addrs))
 		r.Waits = !slow.Stop()
+		set.WINS.DB.Judge(&r.Request) // it has taken a while
 		reply, _, outcome := s.submit(set, r, nil)
 		return reply, outcome
 	}, Registered
@@ -101,31 +100,25 @@ const (
 // ctx ends.
 func (s *Server) ServeOutbox(ctx context.Context, db *wins.Database) error {
 	wait := outboxRetry
-	for {
+	for ctx.Err() == nil {
 		told, left := s.tell(ctx, db)
+		wake := db.OutboxWake()
 		switch {
+		case told > 0 && left > 0:
+			wait = outboxRetry
+			continue // with the next of them
 		case told > 0:
 			wait = outboxRetry
 		case left > 0:
-			wait = min(2*wait, outboxSlow)
-		}
-		timer := time.NewTimer(wait)
-		wake := db.OutboxWake()
-		if left > 0 {
-			wake = nil // those that wait already say that nobody listens, or take a batch each
-		}
-		if told > 0 && left > 0 {
-			timer.Reset(0)
+			wait, wake = min(2*wait, outboxSlow), nil // nobody listens: more to tell is no reason to try
 		}
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-wake:
-			timer.Stop()
 		}
 	}
+	return nil
 }
 
 // tell sends what waits, one after the other, until nobody answers. It returns how many were answered and

@@ -47,13 +47,11 @@ func (s *Server) claim(p packet, set *Settings, dst []byte) (reply []byte, more 
 		header: h, route: p.route,
 	}
 	r.Tag = r
-	if len(set.Forward) == 0 {
-		return s.submit(set, r, dst)
-	}
-	if v := set.WINS.DB.Judge(&r.Request); set.WINS.Front || v.HandOn {
-		return s.front(set, r, &v)
-	}
-	if set.WINS.Share {
+	v, behind := set.WINS.DB.Judge(&r.Request), len(set.Forward) > 0
+	switch {
+	case behind && (set.WINS.Front || v.HandOn):
+		return s.front(set, r, v)
+	case behind && set.WINS.Share:
 		r.Upstream = wins.SendToo
 	}
 	return s.submit(set, r, dst)
@@ -71,9 +69,9 @@ func opOf(o netbios.Opcode) wins.Op {
 	return wins.Register
 }
 
-// submit hands a request to the database, and has the reply if there is one at once.
+// submit hands a request that was judged to the database, and has the reply if there is one at once.
 func (s *Server) submit(set *Settings, r *claimed, dst []byte) ([]byte, later, Outcome) {
-	switch a := set.WINS.DB.Submit(&r.Request); a.Outcome {
+	switch a := set.WINS.DB.SubmitJudged(&r.Request); a.Outcome {
 	case wins.Waiting:
 		return nil, nil, Registered
 	case wins.Shed:

@@ -103,13 +103,13 @@ func (w *work) settlePending() {
 	}
 	for _, p := range w.starts {
 		w.d.pending[p.record.Name] = p
-		w.d.asking.Go(func() { w.d.ask1(p) })
+		w.d.asking.Go(func() { w.d.challengeOwner(p) })
 	}
 	w.d.challenges.Store(int64(len(w.d.pending)))
 }
 
-// ask1 challenges one owner and hands the result to the writer.
-func (d *Database) ask1(p *pending) {
+// challengeOwner challenges one owner and hands the result to the writer.
+func (d *Database) challengeOwner(p *pending) {
 	var addrs []IPv4
 	now := StampOf(time.Now())
 	for _, m := range p.record.Members() {
@@ -137,7 +137,7 @@ func (w *work) judge(p *pending, said []Challenged, err error) {
 	w.ended = append(w.ended, p.record.Name)
 	w.judgeOne(p, said, err)
 	for _, r := range waiting {
-		r.verdict = w.d.guard.Admit(r)
+		w.d.Judge(r)
 		w.handle(r)
 	}
 }
@@ -146,18 +146,14 @@ func (w *work) judge(p *pending, said []Challenged, err error) {
 // the record: the claimant may have it now, as nobody else's, and else whoever changed it is alive.
 func (w *work) judgeOne(p *pending, said []Challenged, err error) {
 	r := p.req
-	r.verdict = w.d.guard.Admit(r)
-	if r.verdict.Guarded || r.verdict.Action != Publish {
+	if v := w.d.Judge(r); v.Guarded || v.Action != Publish {
 		w.handle(r)
 		return
 	}
-	cur, state := w.find(r.Name)
-	addrs := w.vouched(r, cur, state)
-	if len(addrs) == 0 {
-		w.answer(r, Quarantined, 0)
+	c, cur, state, ok := w.claims(r)
+	if !ok {
 		return
 	}
-	c := newClaim(r, addrs, w.now, &w.set.Timers)
 	s := c.register(cur, state)
 	switch {
 	case s.challenge && err != nil:

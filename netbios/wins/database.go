@@ -81,10 +81,7 @@ type Snapshot struct {
 	*Table
 	Version uint64 // the highest ID given out
 	// Err is why changes cannot be saved, nil when they are.
-	Err error
-	// ByState counts the records in the states that were written down: time is up to a minute ahead.
-	ByState [gone]int
-	Static  int
+	Err     error
 	masters []netbios.Name // the names with suffix 1B, for the query of all of them
 	seq     uint64         // of the last batch in it
 	timers  *Timers
@@ -105,7 +102,8 @@ var ErrStopped = errors.New("the WINS database has stopped")
 // Open reads the journal.
 func Open(j Journal, set Settings, guard Guard, challenge Challenger, log zerolog.Logger) (*Database, error) {
 	d := &Database{
-		log: log, sampled: log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), journal: j, guard: guard, challenge: challenge, queue: newQueue(), commands: make(chan *command, 64),
+		log: log, sampled: log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
+		journal: j, guard: guard, challenge: challenge, queue: newQueue(), commands: make(chan *command, 64),
 		stopped: make(chan struct{}), opened: time.Now(), held: newHeldTable(),
 		outbox:  outbox{waiting: map[outKey]Out{}, wake: make(chan struct{}, 1)},
 		perAddr: map[IPv4]uint32{}, pending: map[netbios.Name]*pending{}, unsaved: map[netbios.Name]bool{},
@@ -183,10 +181,6 @@ func (l *loader) snapshot() *Snapshot {
 		for i := range r.Len() {
 			l.d.perAddr[r.At(i).Addr]++
 		}
-		s.ByState[r.State]++
-		if r.Static {
-			s.Static++
-		}
 		if r.Name.Suffix() == suffixMaster {
 			s.masters = append(s.masters, r.Name)
 		}
@@ -206,13 +200,21 @@ func (d *Database) Configure(set Settings) { d.settings.Store(&set) }
 // Snapshot returns the state of now. It never blocks.
 func (d *Database) Snapshot() *Snapshot { return d.cur.Load() }
 
-// Judge is the guard's word on a request.
-func (d *Database) Judge(r *Request) Verdict { return d.guard.Admit(r) }
-
-// Submit hands a request to the writer. Its sink gets the answer later, unless the one returned is
-// another than Waiting: then that is all.
-func (d *Database) Submit(r *Request) Answer {
+// Judge asks the guard about a request, which keeps its word until it is asked again.
+func (d *Database) Judge(r *Request) *Verdict {
 	r.verdict = d.guard.Admit(r)
+	return &r.verdict
+}
+
+// Submit hands a request to the writer, by the guard's word. Its sink gets the answer later, unless the
+// one returned is another than Waiting: then that is all.
+func (d *Database) Submit(r *Request) Answer {
+	d.Judge(r)
+	return d.SubmitJudged(r)
+}
+
+// SubmitJudged is Submit for a request about which Judge has just asked.
+func (d *Database) SubmitJudged(r *Request) Answer {
 	a := Answer{Outcome: Waiting}
 	switch ttl := d.burst(r); {
 	case ttl > 0:
@@ -239,17 +241,17 @@ const (
 
 // burst is the TTL in seconds of an answer in burst mode, 0 when there is none.
 func (d *Database) burst(r *Request) uint32 {
-	if r.verdict.Guarded || r.verdict.Action != Publish || r.Op == Release || r.Upstream == Denied || d.queue.waiting.Load() <= burstQueue {
-		return 0
-	}
 	n := int(d.queue.waiting.Load())
-	if d.stalled() < burstStall {
+	switch {
+	case n <= burstQueue, d.stalled() < burstStall:
+		return 0
+	case r.verdict.Guarded, r.verdict.Action != Publish, r.Op == Release, r.Upstream == Denied:
 		return 0
 	}
 	if cur, ok := d.Snapshot().Find(r.Name); ok && cur.Index(IPv4Of(r.Source.Addr())) < 0 {
 		return 0 // somebody else's name is not given away, not even for a while
 	}
-	return min(burstTTL*uint32(1+max(0, n-burstQueue)/burstStep), burstMax)
+	return min(burstTTL*uint32(1+(n-burstQueue)/burstStep), burstMax)
 }
 
 // stalled is for how long the writer has been at the batch in hand: longer than some milliseconds when the
@@ -312,10 +314,11 @@ func (d *Database) step(batch []*Request, cmds []*command) {
 	d.since.Store(time.Now().UnixNano())
 	defer d.since.Store(0)
 	failing := d.Snapshot().Err
-	w := d.begin(nil)
-	if failing != nil && time.Since(d.reopened) < retryDisk {
-		w = d.begin(failing)
+	failed := failing
+	if time.Since(d.reopened) >= retryDisk {
+		failed = nil // try it
 	}
+	w := d.begin(failed)
 	w.run(batch, cmds)
 	if err := w.save(); err != nil {
 		if failing == nil {
@@ -357,6 +360,21 @@ func (d *Database) ask(ctx context.Context, do func(*work)) error {
 	if c.taken.Swap(true) {
 		<-c.done // what do writes to belongs to the caller again
 		return nil
+	}
+	return err
+}
+
+// change is ask for what has to be on stable storage. While the disk takes nothing it does nothing, and
+// says so.
+func (d *Database) change(ctx context.Context, do func(*work)) error {
+	var failed error
+	err := d.ask(ctx, func(w *work) {
+		if failed = w.failed; failed == nil {
+			do(w)
+		}
+	})
+	if err == nil && failed != nil {
+		err = fmt.Errorf("nothing was changed, WINS registrations cannot be saved: %w", failed)
 	}
 	return err
 }

@@ -16,30 +16,38 @@ func portOf(a IPv4) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), netbios
 // imported. A record that the guard would not accept, or for which there is no room, is left out and its
 // error is in the place of its index; the others are kept when Put returns.
 func (d *Database) Put(ctx context.Context, records []Record) ([]error, error) {
+	return d.inBatches(ctx, records, (*work).place, false)
+}
+
+// inBatches has the writer do something with each record, and returns what came of it by index. A dry run
+// does it with a batch that nobody will see.
+func (d *Database) inBatches(ctx context.Context, records []Record, do func(*work, *Record) error, dryRun bool) ([]error, error) {
 	errs := make([]error, len(records))
 	for begin := 0; begin < len(records); begin += maxBatch {
-		part := records[begin:min(begin+maxBatch, len(records))]
-		var failed error
-		err := d.ask(ctx, func(w *work) {
-			if failed = w.failed; failed != nil {
-				return
+		part, to := records[begin:min(begin+maxBatch, len(records))], errs[begin:]
+		err := d.change(ctx, func(w *work) {
+			if dryRun {
+				w = d.trial()
 			}
 			for i := range part {
-				errs[begin+i] = w.place(&part[i])
+				to[i] = do(w, &part[i])
 			}
 		})
+		if err != nil && begin > 0 {
+			err = fmt.Errorf("the first %d of %d were taken; of the others: %w", begin, len(records), err)
+		}
 		if err != nil {
 			return errs, err
-		}
-		if failed != nil {
-			return errs, unsaved(failed)
 		}
 	}
 	return errs, nil
 }
 
-func unsaved(err error) error {
-	return fmt.Errorf("nothing was changed, WINS registrations cannot be saved: %w", err)
+// trial is a batch that nobody will see.
+func (d *Database) trial() *work {
+	w := d.begin(nil)
+	w.delta = nil // the buffer is that of the batch under way
+	return w
 }
 
 func (w *work) place(r *Record) error {
@@ -104,17 +112,8 @@ func rightKind(n netbios.Name) string {
 
 // Remove takes records out, static ones too: the whole name, or one of its addresses.
 func (d *Database) Remove(ctx context.Context, n netbios.Name, addr netip.Addr) (removed bool, err error) {
-	var failed error
-	err = d.ask(ctx, func(w *work) {
-		removed = false
-		if failed = w.failed; failed == nil {
-			removed = w.drop(n, addr)
-		}
-	})
-	if err == nil && failed != nil {
-		err = unsaved(failed)
-	}
-	return removed, err
+	err = d.change(ctx, func(w *work) { removed = w.drop(n, addr) })
+	return removed && err == nil, err
 }
 
 func (w *work) drop(n netbios.Name, addr netip.Addr) bool {

@@ -78,16 +78,8 @@ func (d *Database) Vet(ctx context.Context) error {
 			continue
 		}
 		name := r.Name
-		var failed error
-		if err := d.ask(ctx, func(w *work) {
-			if failed = w.failed; failed == nil {
-				w.vet(name)
-			}
-		}); err != nil {
+		if err := d.change(ctx, func(w *work) { w.vet(name) }); err != nil {
 			return err
-		}
-		if failed != nil {
-			return unsaved(failed)
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package wins
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // ErrKnown is what Take says of a name that has a record.
@@ -14,36 +13,7 @@ var ErrKnown = errors.New("there is a record of the name")
 // renewed by one with the same addresses that lasts longer. A dry run changes nothing and tells the
 // same, but that it looks at the limits for each batch alone.
 func (d *Database) Take(ctx context.Context, records []Record, dryRun bool) ([]error, error) {
-	errs := make([]error, len(records))
-	for begin := 0; begin < len(records); begin += maxBatch {
-		part, to := records[begin:min(begin+maxBatch, len(records))], errs[begin:]
-		var failed error
-		err := d.ask(ctx, func(w *work) {
-			if failed = w.failed; failed != nil {
-				return
-			}
-			if dryRun {
-				w = d.trial()
-			}
-			for i := range part {
-				to[i] = w.takeOver(&part[i])
-			}
-		})
-		if err != nil {
-			return errs, err
-		}
-		if failed != nil {
-			return errs, fmt.Errorf("nothing more was changed, WINS registrations cannot be saved: %w", failed)
-		}
-	}
-	return errs, nil
-}
-
-// trial is a batch that nobody will see.
-func (d *Database) trial() *work {
-	w := d.begin(nil)
-	w.delta = nil // the buffer is that of the batch under way
-	return w
+	return d.inBatches(ctx, records, (*work).takeOver, dryRun)
 }
 
 func (w *work) takeOver(r *Record) error {

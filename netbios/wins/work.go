@@ -22,8 +22,6 @@ type work struct {
 	masters []netbios.Name
 	moved   bool // masters is a copy
 	perAddr map[IPv4]int
-	byState [gone]int
-	static  int
 	delta   []byte
 	soft    map[netbios.Name]bool // changed in memory alone; true: to get a new version
 	hard    []netbios.Name        // no longer so
@@ -48,7 +46,7 @@ func (d *Database) begin(failed error) *work {
 	before := d.Snapshot()
 	return &work{
 		d: d, set: d.settings.Load(), before: before, now: StampOf(time.Now()), edit: before.edit(d.edits), failed: failed,
-		version: before.Version, masters: before.masters, byState: before.ByState, static: before.Static, delta: d.delta[:0],
+		version: before.Version, masters: before.masters, delta: d.delta[:0],
 	}
 }
 
@@ -182,14 +180,21 @@ func (w *work) register(r *Request) {
 		w.answer(r, Forbidden, netbios.RcodeRefused)
 		return
 	}
-	cur, state := w.find(r.Name)
+	if c, cur, state, ok := w.claims(r); ok {
+		w.take(r, cur, c.decided(r, cur, state))
+	}
+}
+
+// claims is what a request claims, with the record of the name and what time has made of it. A request of
+// which nothing is left is answered, and claims nothing.
+func (w *work) claims(r *Request) (c claim, cur *Record, state State, ok bool) {
+	cur, state = w.find(r.Name)
 	addrs := w.vouched(r, cur, state)
 	if len(addrs) == 0 {
 		w.answer(r, Quarantined, 0)
-		return
+		return c, nil, gone, false
 	}
-	c := newClaim(r, addrs, w.now, &w.set.Timers)
-	w.take(r, cur, c.decided(r, cur, state))
+	return newClaim(r, addrs, w.now, &w.set.Timers), cur, state, true
 }
 
 // vouched returns the addresses of a claim that it may make. Those that the policy took out, and those
@@ -222,17 +227,15 @@ func (w *work) vouched(r *Request, cur *Record, state State) []netbios.Address {
 
 // decided is the rules' word on the claim, or that of a server behind.
 func (c *claim) decided(r *Request, cur *Record, state State) step {
+	s := c.register(cur, state)
+	isStatic := cur != nil && cur.Static
 	switch {
 	case r.Upstream == Denied:
 		return step{outcome: Contested, rcode: r.UpstreamRcode}
-	case r.Upstream != Accepted || cur != nil && cur.Static:
-		return c.register(cur, state)
+	case r.Upstream == Accepted && !isStatic && (s.challenge || s.rcode != 0):
+		return step{outcome: TakenOver, put: c.record(), fresh: true}
 	}
-	s := c.register(cur, state)
-	if !s.challenge && s.rcode == 0 {
-		return s
-	}
-	return step{outcome: TakenOver, put: c.record(), fresh: true}
+	return s
 }
 
 // take does what the rules say to a registration.
@@ -352,10 +355,6 @@ func (w *work) count(r *Record, by int) {
 	for i := range r.Len() {
 		w.perAddr[r.At(i).Addr] += by
 	}
-	w.byState[r.State] += by
-	if r.Static {
-		w.static += by
-	}
 }
 
 // master keeps the list of domain master browsers.
@@ -449,8 +448,7 @@ func (w *work) publish() {
 	d.outbox.put(w.outs, w.outGone)
 	if w.changed || w.failed != nil {
 		d.cur.Store(&Snapshot{
-			Table: w.edit.done(), Version: w.version, Err: w.failed, ByState: w.byState, Static: w.static, masters: w.masters,
-			seq: w.before.seq, timers: &w.set.Timers,
+			Table: w.edit.done(), Version: w.version, Err: w.failed, masters: w.masters, seq: w.before.seq, timers: &w.set.Timers,
 		})
 	}
 	for a, by := range w.perAddr {

@@ -1,6 +1,8 @@
 package nameward
 
 import (
+	"time"
+
 	"github.com/coredns/coredns/plugin"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -101,9 +103,10 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 // collect reports the WINS server.
 func (s *winsService) collect(gauge func(*prometheus.Desc, float64, ...string), counter func(*prometheus.Desc, uint64, ...string)) {
 	snap, held, load := s.db.Snapshot(), s.db.HeldCounts(), s.db.Load()
-	for _, state := range wins.States {
-		gauge(recordsDesc, float64(snap.ByState[state]), state.String())
-	}
+	count := snap.Count(wins.StampOf(time.Now()))
+	gauge(recordsDesc, float64(count.Active), wins.Active.String())
+	gauge(recordsDesc, float64(count.Released), wins.Released.String())
+	gauge(recordsDesc, float64(count.Tombstone), wins.Tombstone.String())
 	gauge(heldDesc, float64(held.Parked), "parked")
 	gauge(heldDesc, float64(held.Others), "others")
 	for _, op := range wins.Ops {
