@@ -49,24 +49,7 @@ func read(t *testing.T, path string) []byte {
 	return data
 }
 
-func schema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(deploy.Schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const id = "https://nameward.example/nameward.schema.json"
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	if err := c.AddResource(id, doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
+func schema(t *testing.T) *jsonschema.Schema { return compiled(t, deploy.Schema) }
 
 // value is the YAML text as a JSON Schema sees it.
 func value(t *testing.T, data []byte) any {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,6 +13,7 @@ import (
 
 	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/netbios/wins/winsctl"
+	"github.com/nameward/nameward/registry/store/replace"
 )
 
 // Forms of an export.
@@ -47,7 +46,7 @@ func newRegistrationsExport() *cobra.Command {
 			x.tell(cmd.ErrOrStderr())
 			return err
 		}
-		err := replaceFile(args[0], func(w io.Writer) error { return x.write(cmd, client(), w) })
+		err := replace.File(args[0], func(w io.Writer) error { return x.write(cmd, client(), w) })
 		if err == nil {
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s written to %s\n", count(x.written, "registration"), args[0])
 		}
@@ -139,23 +138,4 @@ func (x *exporter) tell(w io.Writer) {
 			fmt.Fprintf(w, "left out: %d %s\n", left.n, left.text)
 		}
 	}
-}
-
-// replaceFile writes a file under another name and puts it in its place when it is complete.
-func replaceFile(path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

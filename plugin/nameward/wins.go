@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,6 +17,7 @@ import (
 	"github.com/nameward/nameward/netbios/wins/usage"
 	"github.com/nameward/nameward/netbios/wins/winsctl"
 	"github.com/nameward/nameward/registry/config"
+	"github.com/nameward/nameward/registry/store/replace"
 )
 
 // winsService is the WINS server's database with what belongs to it. It is open as long as the guard
@@ -101,16 +102,10 @@ func (s *winsService) saveUsage() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(s.usagePath), filepath.Base(s.usagePath)+".*")
-	if err != nil {
+	return replace.File(s.usagePath, func(w io.Writer) error {
+		_, err := w.Write(content)
 		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), s.usagePath)
+	})
 }
 
 // vetRetry is how long a vetting that failed, for want of a disk, waits for the next try.
