@@ -26,7 +26,7 @@ var arrows = []arrow{
 	{"github.com/coredns/caddy/...", []string{"plugin/...", "cmd/...", "e2e/..."}},
 	{"github.com/google/gopacket/...", []string{"netbios/nbpcap"}},
 	{"github.com/fsnotify/fsnotify", []string{"registry/follow"}},
-	{"go.etcd.io/bbolt/...", []string{"registry/store/bolt", "registry/store/boltfile/...", "netbios/wins/journal"}},
+	{"go.etcd.io/bbolt/...", []string{"registry/store/bolt", "registry/store/boltfile/...", "registry/store/journal"}},
 	{"github.com/gaissmai/bart", []string{"registry", "policy"}},
 	{"github.com/spf13/...", []string{"cmd/..."}},
 	{"plugin/...", []string{"cmd/...", "e2e/..."}},
