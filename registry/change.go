@@ -18,7 +18,6 @@ type change struct {
 	drained  map[string]Drain     // the snapshot's own map until it is edited
 	states   map[int32]*RoleState // those that differ
 	answers  []int32              // roles that publish something else than before
-	serials  []uint32             // nil: none moved
 	delta    Delta
 	storeErr error
 }
@@ -86,7 +85,7 @@ func (ch *change) drain(node string, d *Drain) {
 	}
 }
 
-// settle judges every staged cell and writes down what differs: states, durable records, serials.
+// settle judges every staged cell and writes down what differs: states and durable records.
 func (ch *change) settle() {
 	for _, id := range slices.Sorted(maps.Keys(ch.cells)) {
 		c, old, s := ch.cells[id], ch.before.roles.at(int(id)), ch.view(id)
@@ -96,7 +95,6 @@ func (ch *change) settle() {
 		ch.states[id] = s
 		if !sameAnswers(old, s) {
 			ch.answers = append(ch.answers, id)
-			ch.bump(old, s)
 		}
 		ch.record(s.Role.Name, ch.r.cells[id], c)
 	}
@@ -119,50 +117,6 @@ func (ch *change) record(role string, old, c *cell) {
 		}
 		ch.delta.Overrides[role] = c.override
 	}
-}
-
-// bump moves the serial of every owned zone that holds a name or an address of the role.
-func (ch *change) bump(old, s *RoleState) {
-	ix := ch.before.ix
-	for _, name := range old.Role.DNS {
-		if z := ix.names[name].Zone; z != nil {
-			ch.bumpZone(z)
-		}
-	}
-	if len(s.Role.DNS) == 0 {
-		return // no PTR names it
-	}
-	for _, state := range []*RoleState{old, s} {
-		for _, n := range state.Served {
-			for _, a := range n.Public {
-				if z := ix.ptrZone[ix.addrs[a]]; z != nil {
-					ch.bumpZone(z)
-				}
-			}
-		}
-	}
-}
-
-func (ch *change) bumpZone(z *Zone) {
-	if _, moved := ch.delta.Serials[z.Name]; moved {
-		return
-	}
-	if ch.serials == nil {
-		ch.serials = slices.Clone(ch.before.serials)
-		ch.delta.Serials = map[string]uint32{}
-	}
-	i := ch.before.ix.zoneID[z]
-	ch.serials[i] = nextSerial(ch.serials[i])
-	ch.delta.Serials[z.Name] = ch.serials[i]
-}
-
-// nextSerial adds one in serial number arithmetic and skips 0, which some servers read as "none":
-// RFC 1982, Section 3.1.
-func nextSerial(s uint32) uint32 {
-	if s++; s == 0 {
-		return 1
-	}
-	return s
 }
 
 func (r Record) equal(o Record) bool {
@@ -189,9 +143,6 @@ func (r *Registry) publish(ch *change) {
 	next := *before
 	next.Change, next.StoreErr, next.drained = ch.number, ch.storeErr, ch.drained
 	next.superseded = make(chan struct{})
-	if ch.serials != nil {
-		next.serials = ch.serials
-	}
 	roles := before.roles.edit()
 	for id, s := range ch.states {
 		roles.set(int(id), s)

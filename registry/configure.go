@@ -48,11 +48,7 @@ func (r *Registry) rebuild(w *World, saved Saved) {
 		World: w, Change: saved.Change + 1, ix: ix, drained: saved.Drains,
 		ptrs: newVector[*PTRState](len(ix.addrList)), superseded: make(chan struct{}),
 	}
-	d := Delta{Change: next.Change, Records: map[string]Record{}, Serials: map[string]uint32{}}
-	for _, z := range w.Zones {
-		s := startSerial(saved.Serials[z.Name], now)
-		next.serials, d.Serials[z.Name] = append(next.serials, s), s
-	}
+	d := Delta{Change: next.Change, Records: map[string]Record{}}
 	r.rebuildRoles(next, before, saved, d, now)
 	r.saveRebuilt(next, d)
 	r.cur.Store(next)
@@ -157,13 +153,4 @@ func (r *Registry) saveRebuilt(next *Snapshot, d Delta) {
 	}
 	r.commits.Add(1)
 	r.unsaved = nil
-}
-
-// startSerial moves an owned zone's serial past the last one used. A zone that never had one starts
-// with the time in seconds, so that a lost store does not take it backwards.
-func startSerial(last uint32, now time.Time) uint32 {
-	if last == 0 {
-		return uint32(now.Unix())
-	}
-	return nextSerial(last)
 }

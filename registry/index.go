@@ -46,11 +46,9 @@ type index struct {
 	zones    map[string]*Zone
 	owned    map[*Zone][]string // owner names by zone, sorted
 	classes  *classes
-	zoneID   map[*Zone]int
 	rolesOf  map[*Node][]int32
 	nodeAddr map[*Node]*addrSet
 	alone    map[*Node][]*Node // the list of this node only, shared by every state that serves it
-	ptrZone  []*Zone           // by address id: the owned reverse zone, or nil
 }
 
 type publicAddr struct {
@@ -65,13 +63,12 @@ func newIndex(w *World) *index {
 		scoped: map[netbios.Name]int32{},
 		roles:  make(map[string]int32, len(w.Roles)), nodes: make(map[string]int32, len(w.Nodes)),
 		addrs: map[netip.Addr]int32{}, zones: map[string]*Zone{}, owned: map[*Zone][]string{},
-		zoneID: map[*Zone]int{}, rolesOf: map[*Node][]int32{},
+		rolesOf:  map[*Node][]int32{},
 		nodeAddr: map[*Node]*addrSet{}, alone: map[*Node][]*Node{},
 	}
 	ix.classes = newClasses(w, ix.addrs)
-	for i, z := range w.Zones {
+	for _, z := range w.Zones {
 		ix.zones[z.Name] = z
-		ix.zoneID[z] = i
 	}
 	ix.addNodes(w)
 	ix.addRoles(w)
@@ -102,7 +99,7 @@ func (ix *index) addAddr(a netip.Addr, host string) {
 	p := publicAddr{addr: a, arpa: arpa(a), host: host}
 	ix.addrs[a] = id
 	ix.addrList = append(ix.addrList, p)
-	ix.ptrZone = append(ix.ptrZone, ix.add(p.arpa, Entry{Kind: KindPTR, id: id}))
+	ix.add(p.arpa, Entry{Kind: KindPTR, id: id})
 }
 
 func (ix *index) addRoles(w *World) {

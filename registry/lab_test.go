@@ -195,11 +195,6 @@ func (l *lab) refuses(want string, do func() error) {
 	}
 }
 
-func (l *lab) serial(zone string) uint32 {
-	s := l.Snapshot()
-	return s.Serial(s.Zone(zone))
-}
-
 func (l *lab) ptr(addr string) string {
 	l.t.Helper()
 	s := l.Snapshot()

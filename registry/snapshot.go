@@ -21,7 +21,6 @@ type Snapshot struct {
 	ix         *index
 	roles      vector[*RoleState]
 	ptrs       vector[*PTRState]
-	serials    []uint32 // by zone
 	drained    map[string]Drain
 	superseded chan struct{}
 }
@@ -118,9 +117,6 @@ func (s *Snapshot) Zone(name string) *Zone { return s.ix.zoneOf(name) }
 // caller must not write to it.
 func (s *Snapshot) OwnerNames(z *Zone) []string { return s.ix.owned[z] }
 
-// Serial returns the SOA serial of an owned zone.
-func (s *Snapshot) Serial(z *Zone) uint32 { return s.serials[s.ix.zoneID[z]] }
-
 // RoleOf returns the live state of the role that an entry of KindRole stands for.
 func (s *Snapshot) RoleOf(e Entry) *RoleState { return s.roles.at(int(e.id)) }
 
@@ -196,4 +192,16 @@ func (s *Snapshot) Node(name string) (*Node, bool) {
 func (s *Snapshot) Drained(node string) (Drain, bool) {
 	d, ok := s.drained[node]
 	return d, ok
+}
+
+// PTRsChangedSince yields the reverse names whose PTR records differ from an older snapshot of the same
+// world. Its cost is that of what changed.
+func (s *Snapshot) PTRsChangedSince(old *Snapshot) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range s.ptrs.differing(old.ptrs) {
+			if s.ptrs.at(i) != old.ptrs.at(i) && !yield(s.ix.addrList[i].arpa) {
+				return
+			}
+		}
+	}
 }

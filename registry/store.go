@@ -20,7 +20,6 @@ type Saved struct {
 	Records   map[string]Record   // by role
 	Overrides map[string]Override // by role
 	Drains    map[string]Drain    // by node
-	Serials   map[string]uint32   // by owned zone
 }
 
 // Delta is one step of the durable state. A nil value deletes.
@@ -29,11 +28,10 @@ type Delta struct {
 	Records   map[string]Record
 	Overrides map[string]*Override
 	Drains    map[string]*Drain
-	Serials   map[string]uint32
 }
 
 func (d Delta) empty() bool {
-	return len(d.Records) == 0 && len(d.Overrides) == 0 && len(d.Drains) == 0 && len(d.Serials) == 0
+	return len(d.Records) == 0 && len(d.Overrides) == 0 && len(d.Drains) == 0
 }
 
 // with returns d followed by later, as one step.
@@ -41,7 +39,7 @@ func (d Delta) with(later Delta) *Delta {
 	return &Delta{
 		Change:  later.Change,
 		Records: merge(maps.Clone(d.Records), later.Records), Overrides: merge(maps.Clone(d.Overrides), later.Overrides),
-		Drains: merge(maps.Clone(d.Drains), later.Drains), Serials: merge(maps.Clone(d.Serials), later.Serials),
+		Drains: merge(maps.Clone(d.Drains), later.Drains),
 	}
 }
 
@@ -79,7 +77,7 @@ type Memory struct {
 func (m *Memory) Load() (Saved, error) {
 	return Saved{
 		Change: m.Saved.Change, Records: maps.Clone(m.Saved.Records), Overrides: maps.Clone(m.Saved.Overrides),
-		Drains: maps.Clone(m.Saved.Drains), Serials: maps.Clone(m.Saved.Serials),
+		Drains: maps.Clone(m.Saved.Drains),
 	}, nil
 }
 
@@ -99,7 +97,6 @@ func (m *Memory) Close() error { return nil }
 func (s *Saved) Apply(d Delta) {
 	s.Change = d.Change
 	s.Records = merge(s.Records, d.Records)
-	s.Serials = merge(s.Serials, d.Serials)
 	s.Overrides = mergeOrDelete(s.Overrides, d.Overrides)
 	s.Drains = mergeOrDelete(s.Drains, d.Drains)
 }

@@ -20,65 +20,6 @@ func zoned() *World {
 		role("silent", SourceOperator, initial("ex1"), at()))
 }
 
-func TestSerials(t *testing.T) {
-	l := openLab(t, zoned(), &testStore{})
-	stop := l.run()
-	zones := []string{"corp.example.", "other.example.", "2.0.192.in-addr.arpa."}
-	// moved checks which zones' serials a switch moves.
-	moved := func(role, to string, want ...bool) {
-		t.Helper()
-		var before []uint32
-		for _, z := range zones {
-			before = append(before, l.serial(z))
-		}
-		l.mustSwitch(SwitchRequest{Roles: []string{role}, To: to})
-		for i, z := range zones {
-			delta := uint32(0)
-			if want[i] {
-				delta = 1
-			}
-			if got := l.serial(z); got != before[i]+delta {
-				t.Errorf("%s to %s: serial of %s went from %d to %d", role, to, z, before[i], got)
-			}
-		}
-	}
-	moved("mailbox", "ex2", true, false, true)
-	moved("mailbox", "ex2", false, false, false)
-	moved("other", "ex2", false, true, true)
-	moved("outside", "ex2", false, false, true)
-	moved("silent", "ex2", false, false, false)
-	if now := uint32(time.Now().Unix()); l.serial(zones[0]) > now+10 || l.serial(zones[0]) < now-100 {
-		t.Errorf("the first serial is %d, want about the time", l.serial(zones[0]))
-	}
-	last := map[string]uint32{}
-	for _, z := range zones {
-		last[z] = l.serial(z)
-	}
-	change := l.Snapshot().Change
-	stop()
-	for range 3 { // restarts
-		l = openLab(t, zoned(), l.store)
-		for _, z := range zones {
-			if got := l.serial(z); int32(got-last[z]) <= 0 {
-				t.Errorf("serial of %s after a restart %d, before %d", z, got, last[z])
-			}
-			last[z] = l.serial(z)
-		}
-		if got := l.Snapshot().Change; got <= change {
-			t.Errorf("change %d after a restart, before %d", got, change)
-		}
-		change = l.Snapshot().Change
-	}
-}
-
-func TestSerialWraps(t *testing.T) {
-	for last, want := range map[uint32]uint32{1: 2, 1<<31 - 1: 1 << 31, 1<<32 - 2: 1<<32 - 1, 1<<32 - 1: 1} {
-		if got := nextSerial(last); got != want {
-			t.Errorf("nextSerial(%d) = %d, want %d", last, got, want)
-		}
-	}
-}
-
 // TestChangeSurvivesWithdrawal: what changes answers counts, also when no record does.
 func TestChangeSurvivesWithdrawal(t *testing.T) {
 	l := openLab(t, testWorld(role("mailbox", "file", at("mail.example."), onLost(Withdraw))), &testStore{})
@@ -299,7 +240,7 @@ func TestSnapshotsDoNotChange(t *testing.T) {
 
 // render writes down all that answers are made from.
 func render(s *Snapshot) string {
-	out := fmt.Sprint(s.Change, s.serials, len(s.drained))
+	out := fmt.Sprint(s.Change, len(s.drained))
 	for r := range s.Roles() {
 		out += fmt.Sprint(describe(r), r.A(), r.AAAA(), r.V4(), r.V6(), r.TTL, r.Why)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/nameward/nameward/netbios/wins/winsctl"
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 // winslab is a program of the scripts: a WINS server in memory behind the control API, without the
@@ -77,7 +78,7 @@ func newWinslab() *winsLab {
 		log.Fatal(err)
 	}
 	set := wins.Settings{Timers: wins.DefaultTimers, Limits: wins.DefaultLimits}
-	if l.db, err = wins.Open(&wins.Memory{}, set, l, nil, zerolog.Nop()); err != nil {
+	if l.db, err = wins.Open(&journal.Memory{}, set, l, nil, zerolog.Nop()); err != nil {
 		log.Fatal(err)
 	}
 	return l

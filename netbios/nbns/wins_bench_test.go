@@ -10,6 +10,7 @@ import (
 
 	"github.com/nameward/nameward/netbios"
 	"github.com/nameward/nameward/netbios/wins"
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 // tally is a sink that counts.
@@ -25,7 +26,7 @@ func BenchmarkClaim(b *testing.B) {
 			s := newServer(newRegistry(b))
 			set := wins.Settings{Timers: wins.DefaultTimers, Limits: wins.DefaultLimits}
 			set.Limits.PerAddress = records
-			db, err := wins.Open(&wins.Memory{}, set, everybody{s}, nil, zerolog.Nop())
+			db, err := wins.Open(&journal.Memory{}, set, everybody{s}, nil, zerolog.Nop())
 			if err != nil {
 				b.Fatal(err)
 			}

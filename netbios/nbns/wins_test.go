@@ -16,6 +16,7 @@ import (
 	"github.com/nameward/nameward/netbios"
 	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/netbios/wins/usage"
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 // everybody is a guard that lets anybody register any address, and leaves the roles of the test world to
@@ -67,7 +68,7 @@ func newWINS(t *testing.T, use WINS, forward ...netip.AddrPort) *winsServer {
 	t.Helper()
 	w := &winsServer{Server: newServer(newRegistry(t)), holders: &holders{alive: map[wins.IPv4]bool{}}, usage: usage.New(0)}
 	set := wins.Settings{Timers: wins.DefaultTimers, Limits: wins.DefaultLimits}
-	db, err := wins.Open(&wins.Memory{}, set, everybody{w.Server}, w.holders.challenge, zerolog.Nop())
+	db, err := wins.Open(&journal.Memory{}, set, everybody{w.Server}, w.holders.challenge, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,12 +16,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 // badDisk is a journal that fails at random, and that a kill leaves as the contract of Append allows: with
 // a batch at the end that was called an error.
 type badDisk struct {
-	Memory
+	*journal.Memory
 	chance atomic.Int32 // of failing, in percent
 	mu     sync.Mutex
 	rnd    *rand.Rand
@@ -49,12 +50,9 @@ func (b *badDisk) Append(batch []byte) (uint64, error) {
 func (b *badDisk) killed() *badDisk {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.Memory.mu.Lock()
-	defer b.Memory.mu.Unlock()
-	c := &badDisk{rnd: b.rnd}
-	c.base, c.batches, c.first = b.base, slices.Clone(b.batches), b.first
+	c := &badDisk{Memory: b.Memory.Copy(), rnd: b.rnd}
 	if b.unsure != nil && b.rnd.IntN(2) == 0 {
-		c.batches = append(c.batches, b.unsure)
+		_, _ = c.Memory.Append(b.unsure) // it takes everything
 	}
 	return c
 }
@@ -421,7 +419,7 @@ func TestChaos(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 7))
 				c := &chaos{
-					t: t, disk: &badDisk{rnd: rand.New(rand.NewPCG(seed, 8))}, rnd: rnd, answers: map[*Request][]Answer{},
+					t: t, disk: &badDisk{Memory: &journal.Memory{}, rnd: rand.New(rand.NewPCG(seed, 8))}, rnd: rnd, answers: map[*Request][]Answer{},
 					names: map[netbios.Name]*known{}, versions: map[uint64]string{},
 				}
 				c.open()

@@ -15,7 +15,7 @@ import (
 	"github.com/nameward/nameward/netbios"
 )
 
-// Journal keeps what must survive a restart: [journal.Journal], or [Memory] in tests.
+// Journal keeps what must survive a restart: a journal.Journal, or a journal.Memory in tests.
 type Journal interface {
 	// Load gives the base and then each batch after it, as they were written.
 	Load(base, batch func([]byte) error) error

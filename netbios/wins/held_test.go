@@ -161,9 +161,7 @@ func TestHeldFlood(t *testing.T) {
 		l.journal.Fail(nil)
 		batches, _ := l.journal.Backlog()
 		time.Sleep(20 * time.Second)
-		l.journal.mu.Lock()
-		written := l.journal.batches[batches:]
-		l.journal.mu.Unlock()
+		written := l.journal.Batches()[batches:]
 		for _, b := range written {
 			if len(b) > 1<<20 {
 				t.Errorf("a batch of %d octets", len(b))

@@ -13,13 +13,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 // lab is a database with a guard, an owner to challenge and a sink, all in memory.
 type lab struct {
 	t       *testing.T
 	db      *Database
-	journal *Memory
+	journal *journal.Memory
 	stop    func()
 
 	mu    sync.Mutex
@@ -33,7 +34,7 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{t: t, journal: &Memory{}, answers: map[*Request][]Answer{}}
+	l := &lab{t: t, journal: &journal.Memory{}, answers: map[*Request][]Answer{}}
 	l.owner = func(netbios.Name, []IPv4) []Challenged { return nil }
 	l.start(Settings{Timers: DefaultTimers, Limits: DefaultLimits})
 	return l

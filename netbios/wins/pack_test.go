@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 // labPack is a batch with an entry of every kind, in its richest form.
@@ -39,7 +40,7 @@ func labPack() (batch []byte, r Record, h Held, o Out) {
 }
 
 func labLoader() *loader {
-	j := &Memory{}
+	j := &journal.Memory{}
 	d, err := Open(j, Settings{Timers: DefaultTimers, Limits: DefaultLimits}, &lab{}, nil, zerolog.Nop())
 	if err != nil {
 		panic(err)
@@ -217,7 +218,7 @@ func FuzzLoad(f *testing.F) {
 		for _, o := range outs {
 			_ = o.Op.String()
 		}
-		m := &Memory{}
+		m := &journal.Memory{}
 		seq, _ := m.Append([]byte{})
 		if err := m.Checkpoint(context.Background(), seq, l.d.base(s)); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 // standStill has the writer wait for the disk until the returned function is called: what is sent
@@ -82,15 +84,13 @@ func TestOneBatch(t *testing.T) {
 // nextFails has the batch after the one that is under way fail, and that one alone.
 func (l *lab) nextFails() {
 	n := 0
-	l.journal.mu.Lock()
-	defer l.journal.mu.Unlock()
-	l.journal.wait = func() {
+	l.journal.Slow(func() {
 		if n++; n == 1 {
 			l.journal.Fail(errDisk)
 			return
 		}
 		l.journal.Fail(nil)
-	}
+	})
 }
 
 // TestStopInChallenges stops a database with challenges under way, claimants that wait and commands.
@@ -98,7 +98,7 @@ func TestStopInChallenges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t)
 		var err error
-		l.db, err = Open(&Memory{}, l.db.Settings(), l, func(ctx context.Context, _ netbios.Name, _ []IPv4) ([]Challenged, error) {
+		l.db, err = Open(&journal.Memory{}, l.db.Settings(), l, func(ctx context.Context, _ netbios.Name, _ []IPv4) ([]Challenged, error) {
 			<-ctx.Done()
 			return nil, nil
 		}, zerolog.Nop())
@@ -351,15 +351,18 @@ func TestSnapshotsStay(t *testing.T) {
 // BenchmarkDatabase opens a database of a million records and measures its live heap and one batch.
 func BenchmarkDatabase(b *testing.B) {
 	const n = 1_000_000
-	m := &Memory{}
+	m := &journal.Memory{}
+	var pieces [][]byte
 	piece := appendCount(nil, n)
 	for i := range n {
 		r := labRecord(i, uint64(i)+1)
 		if piece = appendRecord(piece, &r); len(piece) > chunkOctets {
-			m.base, piece = append(m.base, piece), nil
+			pieces, piece = append(pieces, piece), nil
 		}
 	}
-	m.base = append(m.base, piece)
+	if err := m.Checkpoint(b.Context(), 0, slices.Values(append(pieces, piece))); err != nil {
+		b.Fatal(err)
+	}
 	l := &lab{}
 	d, octets := heapOf(func() *Database {
 		d, err := Open(m, Settings{Timers: DefaultTimers, Limits: DefaultLimits}, l, nil, zerolog.Nop())
@@ -392,6 +395,11 @@ type noSink struct{}
 func (noSink) Answer(*Request, Answer) {}
 func (noSink) Flush()                  {}
 
+// forgetful is a journal that keeps nothing.
+type forgetful struct{ *journal.Memory }
+
+func (forgetful) Append([]byte) (uint64, error) { return 1, nil }
+
 func benchmarkRefresh(b *testing.B, d *Database, l *lab, size int) {
 	b.ReportAllocs()
 	var batch []*Request
@@ -402,9 +410,8 @@ func benchmarkRefresh(b *testing.B, d *Database, l *lab, size int) {
 		req.verdict = l.Admit(req)
 		batch = append(batch, req)
 	}
-	d.journal.(*Memory).batches = nil
+	d.journal = forgetful{}
 	for b.Loop() {
 		d.step(batch, nil)
-		d.journal.(*Memory).batches = nil
 	}
 }

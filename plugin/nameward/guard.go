@@ -22,6 +22,7 @@ import (
 	"github.com/nameward/nameward/registry/source/file"
 	"github.com/nameward/nameward/registry/source/probe"
 	"github.com/nameward/nameward/registry/store/bolt"
+	"github.com/nameward/nameward/registry/zone"
 )
 
 // Version is what status shows; the command sets it.
@@ -40,6 +41,7 @@ type Guard struct {
 	netbios netbiosService
 	wins    *winsService // nil: no WINS server
 	notify  *notifier
+	zones   zonesService
 
 	policies policyFile
 
@@ -106,22 +108,25 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	if g.reg, err = registry.Open(cfg.World, store, log); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	if g.zones, err = openZones(cfg.Store.Zones, g.reg.Snapshot, log); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	g.startWith(loaded.policy)
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
 	g.files, g.probes = file.New(g.reg, log), probe.New(g.reg, log)
-	g.notify = &notifier{latest: g.reg.Snapshot, log: log, settle: settle}
+	g.notify = &notifier{zones: g.zones.db, log: log, settle: settle}
 	g.netbios.server = &nbns.Server{Snapshot: g.reg.Snapshot, Log: log}
 	g.netbios.tasks = &g.tasks
 	if g.wins, err = openWINS(cfg.NetBIOS.WINS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
 		cancel()
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, g.zones.close(), store.Close())
 	}
 	g.netbios.wins = g.wins
 	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
 		cancel()
 		g.netbios.closeAllBut(nil)
-		return nil, errors.Join(err, g.closeWINS(), store.Close())
+		return nil, errors.Join(err, g.closeWINS(), g.zones.close(), store.Close())
 	}
 	g.runWINS(ctx)
 	g.configureSources(cfg)
@@ -144,7 +149,7 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 func (g *Guard) run(ctx context.Context) {
 	ctl := &control.Server{
 		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus, Policy: g.policyStatus,
-		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Listen: g.listen, StorePath: g.cfg.Store.Bolt, Log: g.log,
+		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Zones: g.zones.status, Listen: g.listen, StorePath: g.cfg.Store.Bolt, Log: g.log,
 	}
 	if w := g.winsControl(); w.DB == nil {
 		ctl.Mount = w.Mount // which says that there is no WINS server
@@ -153,7 +158,7 @@ func (g *Guard) run(ctx context.Context) {
 	}
 	socket := g.cfg.Control.Socket
 	for name, task := range map[string]func(context.Context) error{
-		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run, "configuration file": g.followConfig,
+		"registry": g.reg.Run, "zones": g.zones.db.Run, "file source": g.files.Run, "probe source": g.probes.Run, "configuration file": g.followConfig,
 		"policy file": g.followPolicy,
 		"control":     func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
 	} {
@@ -178,11 +183,14 @@ func (g *Guard) Close() error {
 	g.netbios.closeAllBut(nil)
 	g.mu.Unlock()
 	g.tasks.Wait()
-	return errors.Join(g.closeWINS(), g.store.Close())
+	return errors.Join(g.closeWINS(), g.zones.close(), g.store.Close())
 }
 
 // Snapshot returns the live state.
 func (g *Guard) Snapshot() *registry.Snapshot { return g.reg.Snapshot() }
+
+// Zones returns the owned zones.
+func (g *Guard) Zones() *zone.DB { return g.zones.db }
 
 // answersDNS notes where an instance of the server answers DNS; status shows the latest one's word.
 func (g *Guard) answersDNS(owner any, addrs []string) {
@@ -339,6 +347,7 @@ func (g *Guard) putInForce(content []byte) error {
 	if err := g.reg.Configure(ctx, cfg.World); err != nil {
 		return errors.Join(err, g.netbios.apply(ctx, g.cfg.NetBIOS))
 	}
+	g.zones.follow()
 	g.cfg = cfg
 	g.takePolicy(pol)
 	ApplyLog(cfg.Log)

@@ -8,13 +8,17 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/zone"
 )
 
 // Handler is the plugin in one server block.
 type Handler struct {
 	Next plugin.Handler
 	// State is what the handler answers from; the guard, in a running server.
-	State interface{ Snapshot() *registry.Snapshot }
+	State interface {
+		Snapshot() *registry.Snapshot
+		Zones() *zone.DB
+	}
 
 	zones []string // owned zones, until State is there
 }
@@ -24,11 +28,14 @@ func (h *Handler) Name() string { return "nameward" }
 
 // ServeDNS implements plugin.Handler.
 func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	snap := h.State.Snapshot()
-	m, outcome := answer(snap, r)
+	n := now{h.State.Snapshot(), h.State.Zones()}
+	m, outcome := n.answer(r)
 	responses[outcome].Inc()
 	if m == nil {
-		return plugin.NextOrFailure(h.Name(), h.Next, ctx, &scrubber{w, snap}, r)
+		return plugin.NextOrFailure(h.Name(), h.Next, ctx, &scrubber{w, n.snap}, r)
+	}
+	if outcome == Aliased {
+		m = completed(ctx, w, r, m)
 	}
 	if err := w.WriteMsg(m); err != nil {
 		return dns.RcodeServerFailure, err
@@ -36,38 +43,52 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	return dns.RcodeSuccess, nil
 }
 
+// now is the state that one query is answered from.
+type now struct {
+	snap  *registry.Snapshot
+	zones *zone.DB
+}
+
 // answer makes the reply to a query, or nil when the next plugin is to make it.
-func answer(snap *registry.Snapshot, r *dns.Msg) (*dns.Msg, Outcome) {
+func (n now) answer(r *dns.Msg) (*dns.Msg, Outcome) {
 	if r.Opcode != dns.OpcodeQuery || len(r.Question) != 1 || r.Question[0].Qclass != dns.ClassINET {
 		return nil, Passed
 	}
-	name := strings.ToLower(r.Question[0].Name)
-	e, ok := snap.Lookup(name)
+	m, outcome := n.one(r, strings.ToLower(r.Question[0].Name))
+	if outcome == Aliased {
+		return n.followed(r, m, outcome)
+	}
+	return m, outcome
+}
+
+// one answers for a name, given in lower case, without following aliases.
+func (n now) one(r *dns.Msg, owner string) (*dns.Msg, Outcome) {
+	e, ok := n.snap.Lookup(owner)
 	if !ok {
-		if z := snap.Zone(name); z != nil {
-			return negative(snap, r, z, dns.RcodeNameError), NameError
+		if z := n.snap.Zone(owner); z != nil {
+			return n.registered(r, z, owner, false)
 		}
 		return nil, Passed
 	}
 	switch e.Kind {
 	case registry.KindRole:
-		return answerRole(snap, r, e)
+		return n.answerRole(r, e, owner)
 	case registry.KindHost:
-		a, aaaa := snap.HostOf(e)
-		return answerFixed(snap, r, e, addresses{a: a, aaaa: aaaa, ttl: registry.HostTTL})
+		a, aaaa := n.snap.HostOf(e)
+		return n.answerFixed(r, e, owner, addresses{a: a, aaaa: aaaa, ttl: registry.HostTTL})
 	case registry.KindNameServer:
-		return answerFixed(snap, r, e, glue(snap, e))
+		return n.answerFixed(r, e, owner, glue(n.snap, e))
 	case registry.KindPTR:
-		return answerPTR(snap, r, e)
+		return n.answerPTR(r, e, owner)
 	}
-	return answerOther(snap, r, e)
+	return n.answerOther(r, e, owner)
 }
 
 // answerRole answers for a role's name: address types from its live state, the rest like any name. A
 // role that publishes nothing leaves no record at its name in an owned zone, and so no name: a
 // secondary, which knows only records, says the same.
-func answerRole(snap *registry.Snapshot, r *dns.Msg, e registry.Entry) (*dns.Msg, Outcome) {
-	s := snap.RoleOf(e)
+func (n now) answerRole(r *dns.Msg, e registry.Entry, owner string) (*dns.Msg, Outcome) {
+	s := n.snap.RoleOf(e)
 	qtype := r.Question[0].Qtype
 	isAddress := qtype == dns.TypeA || qtype == dns.TypeAAAA
 	as := addresses{s.A(), s.AAAA(), s.TTL, s.Role.Mode == registry.All}
@@ -75,68 +96,64 @@ func answerRole(snap *registry.Snapshot, r *dns.Msg, e registry.Entry) (*dns.Msg
 	case len(as.a)+len(as.aaaa) == 0 && s.Unknown() && (isAddress || e.Zone != nil && !e.Apex):
 		// "No address" would be cached as the truth; there is no truth yet.
 		return notReady(r, s), NotReady
-	case len(as.a)+len(as.aaaa) == 0 && e.Zone != nil && !e.Apex && !e.Below:
-		return negative(snap, r, e.Zone, dns.RcodeNameError), NameError
+	case len(as.a)+len(as.aaaa) == 0 && n.isNoName(e, owner):
+		return n.negative(r, e.Zone, dns.RcodeNameError)
 	case isAddress:
-		return answerAddresses(snap, r, e, as)
+		return n.answerAddresses(r, e, as)
 	}
-	return answerOther(snap, r, e)
+	return n.answerOther(r, e, owner)
+}
+
+// isNoName reports whether a name of the registry that has no records now does not exist at all.
+func (n now) isNoName(e registry.Entry, owner string) bool {
+	if e.Zone == nil || e.Apex || e.Below {
+		return false
+	}
+	v := n.zones.View(e.Zone.Name)
+	return v == nil || !v.Has(owner)
 }
 
 // answerFixed answers for names whose addresses do not follow a role.
-func answerFixed(snap *registry.Snapshot, r *dns.Msg, e registry.Entry, as addresses) (*dns.Msg, Outcome) {
+func (n now) answerFixed(r *dns.Msg, e registry.Entry, owner string, as addresses) (*dns.Msg, Outcome) {
 	switch r.Question[0].Qtype {
 	case dns.TypeA, dns.TypeAAAA:
-		return answerAddresses(snap, r, e, as)
+		return n.answerAddresses(r, e, as)
 	}
-	return answerOther(snap, r, e)
+	return n.answerOther(r, e, owner)
 }
 
-func answerAddresses(snap *registry.Snapshot, r *dns.Msg, e registry.Entry, as addresses) (*dns.Msg, Outcome) {
+func (n now) answerAddresses(r *dns.Msg, e registry.Entry, as addresses) (*dns.Msg, Outcome) {
 	if m := as.reply(r); m != nil {
 		return m, Answered
 	}
-	return noData(snap, r, e, as.ttl), NoData
+	return n.noData(r, e, as.ttl)
 }
 
 // answerPTR answers for the reverse name of a public address.
-func answerPTR(snap *registry.Snapshot, r *dns.Msg, e registry.Entry) (*dns.Msg, Outcome) {
-	p := snap.PTROf(e)
+func (n now) answerPTR(r *dns.Msg, e registry.Entry, owner string) (*dns.Msg, Outcome) {
+	p := n.snap.PTROf(e)
 	switch {
-	case p == nil && e.Apex, p == nil && e.Zone == nil:
-		return answerOther(snap, r, e)
-	case p == nil:
-		return negative(snap, r, e.Zone, dns.RcodeNameError), NameError
-	case r.Question[0].Qtype == dns.TypePTR:
+	case p == nil && n.isNoName(e, owner):
+		return n.negative(r, e.Zone, dns.RcodeNameError)
+	case p != nil && r.Question[0].Qtype == dns.TypePTR:
 		m := reply(r)
-		m.Answer = []dns.RR{ptrRR(r.Question[0].Name, p)}
+		m.Answer = []dns.RR{&dns.PTR{Hdr: header(r.Question[0].Name, dns.TypePTR, p.TTL), Ptr: p.Target}}
 		return m, Answered
 	}
-	return answerOther(snap, r, e)
+	return n.answerOther(r, e, owner)
 }
 
-// answerOther answers what has nothing to do with addresses: the apex, ANY, and types that a name of
-// an owned zone does not have. Of an overlaid name they are not ours to answer.
-func answerOther(snap *registry.Snapshot, r *dns.Msg, e registry.Entry) (*dns.Msg, Outcome) {
+// answerOther answers what the registry says nothing of: the apex, ANY, types that a name of an owned zone
+// has from updates or not at all. Of an overlaid name they are not ours to answer.
+func (n now) answerOther(r *dns.Msg, e registry.Entry, owner string) (*dns.Msg, Outcome) {
 	qtype := r.Question[0].Qtype
 	switch {
 	case e.Apex && (qtype == dns.TypeSOA || qtype == dns.TypeNS):
-		return answerApex(snap, r, e.Zone), Answered
+		return n.answerApex(r, e.Zone)
 	case qtype == dns.TypeANY && e.Kind != registry.KindEmptyNonTerminal && (e.Zone != nil || e.Kind != registry.KindPTR):
 		return minimalAny(r), Any
 	case e.Zone == nil:
 		return nil, Passed
 	}
-	return negative(snap, r, e.Zone, dns.RcodeSuccess), NoData
-}
-
-func answerApex(snap *registry.Snapshot, r *dns.Msg, z *registry.Zone) *dns.Msg {
-	m, owner := reply(r), r.Question[0].Name
-	if r.Question[0].Qtype == dns.TypeSOA {
-		m.Answer = []dns.RR{soaRR(snap, z, owner)}
-		return m
-	}
-	m.Answer = nsRRs(z, owner)
-	m.Extra = glueRRs(z)
-	return m
+	return n.registered(r, e.Zone, owner, true)
 }

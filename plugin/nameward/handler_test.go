@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
-	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/zone"
 )
 
 // answered is a reply in the words of a test table.
@@ -24,9 +24,9 @@ type answered struct {
 	Extra   string
 }
 
-func answerOf(t *testing.T, snap *registry.Snapshot, r *dns.Msg) answered {
+func answerOf(t *testing.T, n now, r *dns.Msg) answered {
 	t.Helper()
-	m, outcome := answer(snap, r)
+	m, outcome := n.answer(r)
 	a := answered{Outcome: outcome.String()}
 	if m == nil {
 		return a
@@ -139,10 +139,10 @@ func TestAnswer(t *testing.T) {
 		{"2.0.192.in-addr.arpa.", dns.TypePTR, noData(revSOA)},
 		{"192.in-addr.arpa.", dns.TypeNS, passed},
 	}
-	snap := newRegistry(t).Snapshot()
+	n := newRegistry(t).now(t)
 	for _, tt := range tests {
 		t.Run(tt.name+" "+dns.TypeToString[tt.qtype], func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, answerOf(t, snap, question(tt.name, tt.qtype))); diff != "" {
+			if diff := cmp.Diff(tt.want, answerOf(t, n, question(tt.name, tt.qtype))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -150,31 +150,30 @@ func TestAnswer(t *testing.T) {
 }
 
 func TestNotQueries(t *testing.T) {
-	snap := newRegistry(t).Snapshot()
+	n := newRegistry(t).now(t)
 	chaos, update, two, none := question("mail.corp.example.", dns.TypeA), question("mail.corp.example.", dns.TypeA), question("mail.corp.example.", dns.TypeA), new(dns.Msg)
 	chaos.Question[0].Qclass, update.Opcode = dns.ClassCHAOS, dns.OpcodeUpdate
 	two.Question = append(two.Question, two.Question[0])
 	for name, m := range map[string]*dns.Msg{"class CH": chaos, "UPDATE": update, "two questions": two, "no question": none} {
-		if reply, outcome := answer(snap, m); reply != nil || outcome != Passed {
+		if reply, outcome := n.answer(m); reply != nil || outcome != Passed {
 			t.Errorf("%s: %v, %v", name, reply, outcome)
 		}
 	}
 }
 
 func TestNegativeTTL(t *testing.T) {
-	r := newRegistry(t)
-	snap := r.Snapshot()
+	n := newRegistry(t).now(t)
 	for name, want := range map[string]uint32{"nothing.corp.example.": 5, "gone.corp.example.": 5, "gone.other.example.": 5} {
-		m, _ := answer(snap, question(name, dns.TypeA))
+		m, _ := n.answer(question(name, dns.TypeA))
 		soa := m.Ns[0].(*dns.SOA)
 		if soa.Hdr.Ttl != want || min(soa.Hdr.Ttl, soa.Minttl) != want {
 			t.Errorf("%s: TTL %d, minimum %d, want %d", name, soa.Hdr.Ttl, soa.Minttl, want)
 		}
 	}
-	m, _ := answer(snap, question("corp.example.", dns.TypeSOA))
+	m, _ := n.answer(question("corp.example.", dns.TypeSOA))
 	soa := m.Answer[0].(*dns.SOA)
 	want := dns.SOA{
-		Hdr: soa.Hdr, Ns: "ns1.corp.example.", Mbox: "hostmaster.corp.example.", Serial: snap.Serial(snap.World.Zones[0]),
+		Hdr: soa.Hdr, Ns: "ns1.corp.example.", Mbox: "hostmaster.corp.example.", Serial: n.zones.View("corp.example.").Serial,
 		Refresh: 60, Retry: 10, Expire: 604800, Minttl: 5,
 	}
 	if *soa != want || soa.Hdr.Ttl != 3600 {
@@ -189,19 +188,19 @@ func TestLongNameWithoutAddress(t *testing.T) {
 	w.Roles[0].DNS = []string{long}
 	r := run(t, w)
 	claim(t, r, "mailbox", "ex2")
-	if got := answerOf(t, r.Snapshot(), question(long, dns.TypeAAAA)); got.Outcome != "nodata" {
+	if got := answerOf(t, r.now(t), question(long, dns.TypeAAAA)); got.Outcome != "nodata" {
 		t.Errorf("got %+v", got)
 	}
 }
 
 func TestNotReadyReason(t *testing.T) {
-	snap := newRegistry(t).Snapshot()
+	n := newRegistry(t).now(t)
 	r := question("new.corp.example.", dns.TypeA)
-	if m, _ := answer(snap, r); len(m.Extra) > 0 {
+	if m, _ := n.answer(r); len(m.Extra) > 0 {
 		t.Errorf("an OPT record without EDNS: %v", m.Extra)
 	}
 	r.SetEdns0(1232, false)
-	m, _ := answer(snap, r)
+	m, _ := n.answer(r)
 	ede, ok := m.IsEdns0().Option[0].(*dns.EDNS0_EDE)
 	if !ok || ede.InfoCode != dns.ExtendedErrorCodeNotReady || !strings.Contains(ede.ExtraText, "unknown") {
 		t.Errorf("got %v", m.Extra)
@@ -209,10 +208,10 @@ func TestNotReadyReason(t *testing.T) {
 }
 
 func TestRotation(t *testing.T) {
-	snap := newRegistry(t).Snapshot()
+	n := newRegistry(t).now(t)
 	first := map[string]int{}
 	for range 600 {
-		m, _ := answer(snap, question("www.corp.example.", dns.TypeA))
+		m, _ := n.answer(question("www.corp.example.", dns.TypeA))
 		first[m.Answer[0].(*dns.A).A.String()]++
 		if len(m.Answer) != 3 {
 			t.Fatalf("%d addresses", len(m.Answer))
@@ -233,20 +232,19 @@ func TestTTLChanging(t *testing.T) {
 	w.Roles[0].TTL, w.Roles[0].TTLChanging, w.Roles[0].Changing = 60e9, 1e9, 3600e9
 	r := run(t, w)
 	claim(t, r, "mailbox", "ex1")
-	if got := answerOf(t, r.Snapshot(), question("mail.corp.example.", dns.TypeA)); got.Answer != "mail.corp.example. 1 A 192.0.2.11" {
+	if got := answerOf(t, r.now(t), question("mail.corp.example.", dns.TypeA)); got.Answer != "mail.corp.example. 1 A 192.0.2.11" {
 		t.Errorf("got %+v", got)
 	}
 }
 
 func TestSwitchIsAnsweredAtOnce(t *testing.T) {
 	r := newRegistry(t)
-	zone := r.Snapshot().World.Zones[0]
-	before := r.Snapshot().Serial(zone)
+	before := serialOf(t, r, corp)
 	claim(t, r, "mailbox", "ex2")
-	if got := answerOf(t, r.Snapshot(), question("mail.corp.example.", dns.TypeA)); got.Answer != "mail.corp.example. 5 A 198.51.100.12" {
+	if got := answerOf(t, r.now(t), question("mail.corp.example.", dns.TypeA)); got.Answer != "mail.corp.example. 5 A 198.51.100.12" {
 		t.Errorf("got %+v", got)
 	}
-	if after := r.Snapshot().Serial(zone); !newer(after, before) {
+	if after := serialOf(t, r, corp); !zone.Newer(after, before) {
 		t.Errorf("serial %d after %d", after, before)
 	}
 }
@@ -269,7 +267,7 @@ func TestServeDNS(t *testing.T) {
 }
 
 func BenchmarkAnswer(b *testing.B) {
-	snap := newRegistry(b).Snapshot()
+	n := newRegistry(b).now(b)
 	for name, r := range map[string]*dns.Msg{
 		"single": question("mail.corp.example.", dns.TypeA), "all": question("www.corp.example.", dns.TypeA),
 		"passed": question("other.example.", dns.TypeA), "nxdomain": question("nothing.corp.example.", dns.TypeA),
@@ -277,7 +275,7 @@ func BenchmarkAnswer(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				answer(snap, r)
+				n.answer(r)
 			}
 		})
 	}

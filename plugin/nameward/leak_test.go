@@ -45,12 +45,13 @@ var allTypes = func() (out []uint16) {
 	return append(out, usualTypes...)
 }()
 
-func checkLeaks(t *testing.T, r *registry.Registry, qtypes []uint16) {
+func checkLeaks(t *testing.T, r *served, qtypes []uint16) {
 	t.Helper()
-	snap := r.Snapshot()
+	n := r.now(t)
+	snap := n.snap
 	for _, name := range namesToAsk(snap.World) {
 		for _, qtype := range qtypes {
-			m, _ := answer(snap, question(name, qtype))
+			m, _ := n.answer(question(name, qtype))
 			if m == nil {
 				continue
 			}
@@ -205,7 +206,7 @@ func randomWorld(rnd *rand.Rand) *registry.World {
 	return w
 }
 
-func randomClaims(t *testing.T, rnd *rand.Rand, r *registry.Registry) {
+func randomClaims(t *testing.T, rnd *rand.Rand, r *served) {
 	t.Helper()
 	for s := range r.Snapshot().Roles() {
 		node := s.Role.Nodes[rnd.IntN(len(s.Role.Nodes))].Name

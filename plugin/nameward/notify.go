@@ -10,12 +10,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/zone"
 )
 
 // notifier tells the secondaries of owned zones about new serials (RFC 1996). Each target has a worker
 // of its own, so that one that is dead or slow delays nobody.
 type notifier struct {
-	latest func() *registry.Snapshot
+	zones  *zone.DB
 	log    zerolog.Logger
 	settle time.Duration // before the first word
 	counts struct{ acknowledged, failed atomic.Uint64 }
@@ -36,13 +37,13 @@ func (n *notifier) Run(ctx context.Context) error {
 	}
 	stop := map[netip.AddrPort]context.CancelFunc{}
 	for world := (*registry.World)(nil); ; {
-		snap := n.latest()
-		if snap.World != world {
-			world = snap.World
+		superseded := n.zones.Superseded()
+		if w := n.zones.State().World; w != world {
+			world = w
 			n.adjust(ctx, &workers, stop, targetsOf(world))
 		}
 		select {
-		case <-snap.Superseded():
+		case <-superseded:
 		case <-ctx.Done():
 			return nil
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/zone"
 )
 
 const silence = -1 // in place of an rcode
@@ -102,12 +103,12 @@ func (f *fakeSecondary) next(t *testing.T, within time.Duration) string {
 }
 
 // told takes the next NOTIFYs, in whatever order.
-func (f *fakeSecondary) told(t *testing.T, snap *registry.Snapshot, zones ...string) {
+func (f *fakeSecondary) told(t *testing.T, s interface{ Zones() *zone.DB }, names ...string) {
 	t.Helper()
 	var got, want []string
-	for _, zone := range zones {
+	for _, z := range names {
 		got = append(got, f.next(t, 5*time.Second))
-		want = append(want, fmt.Sprint(zone, " ", snap.Serial(snap.Zone(zone))))
+		want = append(want, fmt.Sprint(z, " ", serialOf(t, s, z)))
 	}
 	slices.Sort(got)
 	slices.Sort(want)
@@ -128,7 +129,7 @@ func (f *fakeSecondary) quiet(t *testing.T, d time.Duration) {
 // notifying is a notifier that runs.
 type notifying struct {
 	*notifier
-	reg    *registry.Registry
+	reg    *served
 	cancel context.CancelFunc
 	done   chan error
 	out    bytes.Buffer // its log; to be read after stop
@@ -138,7 +139,7 @@ type notifying struct {
 func notify(t *testing.T, targets ...[]*fakeSecondary) *notifying {
 	t.Helper()
 	n := &notifying{reg: run(t, worldFor(targets...)), done: make(chan error, 1)}
-	n.notifier = &notifier{latest: n.reg.Snapshot, log: zerolog.New(zerolog.SyncWriter(&n.out))}
+	n.notifier = &notifier{zones: n.reg.zones, log: zerolog.New(zerolog.SyncWriter(&n.out))}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	go func() { n.done <- n.Run(ctx) }()
@@ -196,9 +197,8 @@ func list(f ...*fakeSecondary) []*fakeSecondary { return f }
 func TestNotifyMessage(t *testing.T) {
 	f := newFake(t, dns.RcodeSuccess)
 	n := notify(t, list(f))
-	snap := n.reg.Snapshot()
 	want := new(dns.Msg).SetNotify(corp)
-	want.Answer = []dns.RR{soaRR(snap, snap.Zone(corp), corp)}
+	want.Answer = []dns.RR{n.reg.zones.View(corp).SOA()}
 	got := <-f.heard
 	want.Id = got.Id
 	if got.String() != want.String() || !got.Authoritative || got.Response {
@@ -210,13 +210,13 @@ func TestNotifyMessage(t *testing.T) {
 func TestNotifyFollowsSerials(t *testing.T) {
 	f := newFake(t, dns.RcodeSuccess)
 	n := notify(t, list(f), list(f), list(f))
-	f.told(t, n.reg.Snapshot(), corp, sub, reverse)
+	f.told(t, n.reg, corp, sub, reverse)
 	n.counted(t, 3, 0) // or the next serial comes before the response to the last
 	claim(t, n.reg, "sub", "ex1")
-	f.told(t, n.reg.Snapshot(), sub, reverse)
+	f.told(t, n.reg, sub, reverse)
 	n.counted(t, 5, 0)
 	claim(t, n.reg, "www", "web1")
-	f.told(t, n.reg.Snapshot(), corp)
+	f.told(t, n.reg, corp)
 	claim(t, n.reg, "www", "web1") // nothing new
 	if _, err := n.reg.Drain(t.Context(), "web3", registry.Drain{}, false); err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func TestNotifyDeadDelaysNobody(t *testing.T) {
 			claim(t, n.reg, "mailbox", node)
 		}
 		begin := time.Now()
-		live.told(t, n.reg.Snapshot(), corp)
+		live.told(t, n.reg, corp)
 		if d := time.Since(begin); d > firstWait {
 			t.Errorf("told after %s", d)
 		}
@@ -247,12 +247,12 @@ func TestNotifyDeadDelaysNobody(t *testing.T) {
 func TestNotifyBurstIsOne(t *testing.T) {
 	f := newFake(t, dns.RcodeSuccess)
 	n := notify(t, list(f))
-	f.told(t, n.reg.Snapshot(), corp)
+	f.told(t, n.reg, corp)
 	begin, last := time.Now(), fmt.Sprint(corp, " ", 0)
 	for i := range 200 {
 		claim(t, n.reg, "mailbox", []string{"ex1", "ex2"}[i%2])
 	}
-	want := fmt.Sprint(corp, " ", n.reg.Snapshot().Serial(n.reg.Snapshot().Zone(corp)))
+	want := fmt.Sprint(corp, " ", serialOf(t, n.reg, corp))
 	packets := 0
 	for ; last != want; packets++ {
 		last = f.next(t, 5*time.Second)
@@ -275,19 +275,19 @@ func TestNotifySilent(t *testing.T) {
 	if d := time.Since(begin); d < firstWait/2 || d > 2*firstWait {
 		t.Errorf("told again after %s", d)
 	}
-	old := n.reg.Snapshot()
+	old := serialOf(t, n.reg, corp)
 	claim(t, n.reg, "mailbox", "ex1")
 	begin = time.Now()
-	f.told(t, n.reg.Snapshot(), corp)
+	f.told(t, n.reg, corp)
 	if d := time.Since(begin); d > firstWait/2 {
-		t.Errorf("a new serial waits %s for the retry of serial %d", d, old.Serial(old.Zone(corp)))
+		t.Errorf("a new serial waits %s for the retry of serial %d", d, old)
 	}
-	f.told(t, n.reg.Snapshot(), corp)
-	f.told(t, n.reg.Snapshot(), corp)
+	f.told(t, n.reg, corp)
+	f.told(t, n.reg, corp)
 	n.counted(t, 0, 3)
 
 	f.rcode.Store(dns.RcodeSuccess)
-	f.told(t, n.reg.Snapshot(), corp)
+	f.told(t, n.reg, corp)
 	n.counted(t, 1, 4)
 	f.quiet(t, 2*firstWait)
 	f.rcode.Store(silence)
@@ -306,12 +306,12 @@ func TestNotifyRefused(t *testing.T) {
 		}
 	}))
 	n := notify(t, list(f), list(f), list(f))
-	f.told(t, n.reg.Snapshot(), corp, sub, reverse)
+	f.told(t, n.reg, corp, sub, reverse)
 	n.counted(t, 2, 1)
-	f.told(t, n.reg.Snapshot(), sub)
+	f.told(t, n.reg, sub)
 	n.counted(t, 2, 2)
 	claim(t, n.reg, "mailbox", "ex1")
-	f.told(t, n.reg.Snapshot(), corp, reverse)
+	f.told(t, n.reg, corp, reverse)
 	n.counted(t, 4, 2)
 	if levels := n.stop(t); levels["warn"] != 1 || levels["info"] != 0 || !strings.Contains(n.out.String(), "REFUSED") {
 		t.Errorf("log:\n%s", n.out.String())
@@ -322,8 +322,8 @@ func TestNotifyRefused(t *testing.T) {
 func TestNotifySlow(t *testing.T) {
 	f := newFake(t, dns.RcodeSuccess, delayed(firstWait+firstWait/4))
 	n := notify(t, list(f))
-	f.told(t, n.reg.Snapshot(), corp)
-	f.told(t, n.reg.Snapshot(), corp)
+	f.told(t, n.reg, corp)
+	f.told(t, n.reg, corp)
 	n.counted(t, 1, 1)
 	f.quiet(t, 2*firstWait)
 	if levels := n.stop(t); levels["warn"] != 1 || levels["info"] != 1 {
@@ -337,7 +337,7 @@ func TestNotifyNobodyListens(t *testing.T) {
 	n := notify(t, list(f))
 	n.counted(t, 0, 2)
 	f.hear(t, f.addr.String())
-	f.told(t, n.reg.Snapshot(), corp)
+	f.told(t, n.reg, corp)
 	n.counted(t, 1, 3)
 	if levels := n.stop(t); levels["warn"] != 1 || levels["info"] != 1 || !strings.Contains(n.out.String(), "refused") {
 		t.Errorf("log:\n%s", n.out.String())
@@ -355,7 +355,7 @@ func TestNotifyStrangeResponses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, dns.RcodeSuccess, spoiled(spoil))
 			n := notify(t, list(f))
-			f.told(t, n.reg.Snapshot(), corp)
+			f.told(t, n.reg, corp)
 			n.counted(t, 0, 1)
 		})
 	}
@@ -369,8 +369,8 @@ func TestNotifyOldResponse(t *testing.T) {
 	first = <-f.heard
 	f.rcode.Store(dns.RcodeSuccess)
 	claim(t, n.reg, "mailbox", "ex1")
-	f.told(t, n.reg.Snapshot(), corp)
-	f.told(t, n.reg.Snapshot(), corp)
+	f.told(t, n.reg, corp)
+	f.told(t, n.reg, corp)
 	if got := n.counts.acknowledged.Load(); got != 0 {
 		t.Errorf("%d acknowledged", got)
 	}
@@ -380,27 +380,26 @@ func TestNotifyOldResponse(t *testing.T) {
 func TestNotifyConfigure(t *testing.T) {
 	a, b, dead := newFake(t, dns.RcodeSuccess), newFake(t, dns.RcodeSuccess), newFake(t, silence)
 	n := notify(t, list(a, dead), list(a))
-	a.told(t, n.reg.Snapshot(), corp, sub)
-	configure := func(targets ...[]*fakeSecondary) *registry.Snapshot {
+	a.told(t, n.reg, corp, sub)
+	configure := func(targets ...[]*fakeSecondary) {
 		t.Helper()
 		if err := n.reg.Configure(t.Context(), worldFor(targets...)); err != nil {
 			t.Fatal(err)
 		}
-		return n.reg.Snapshot()
 	}
-	snap := configure(list(b), nil, list(a))
-	a.told(t, snap, reverse)
-	b.told(t, snap, corp)
+	configure(list(b), nil, list(a))
+	a.told(t, n.reg, reverse)
+	b.told(t, n.reg, corp)
 	for len(dead.heard) > 0 {
 		<-dead.heard
 	}
 	dead.quiet(t, 4*firstWait)
 	claim(t, n.reg, "sub", "ex1")
-	a.told(t, n.reg.Snapshot(), reverse)
+	a.told(t, n.reg, reverse)
 	b.quiet(t, 2*spacing)
-	snap = configure(list(a, b))
-	a.told(t, snap, corp)
-	b.told(t, snap, corp)
+	configure(list(a, b))
+	a.told(t, n.reg, corp)
+	b.quiet(t, 2*spacing) // the zone is as it was
 	configure()
 	claim(t, n.reg, "www", "web1")
 	a.quiet(t, 2*spacing)
@@ -428,12 +427,12 @@ func TestNotifyOfGuard(t *testing.T) {
 	write(t, path, strings.Replace(readText(t, path), "{name: corp.example.,", fmt.Sprintf("{name: corp.example., notify: [%q],", f.addr), 1))
 	g := startGuard(t, path)
 	f.quiet(t, settle/2)
-	f.told(t, g.Snapshot(), corp)
+	f.told(t, g, corp)
 	claim(t, g.reg, "mailbox", "ex2")
-	f.told(t, g.Snapshot(), corp)
+	f.told(t, g, corp)
 	f.rcode.Store(silence)
 	claim(t, g.reg, "mailbox", "ex1")
-	f.told(t, g.Snapshot(), corp)
+	f.told(t, g, corp)
 	begin := time.Now()
 	closeGuard(t, g)
 	if d := time.Since(begin); d > 500*time.Millisecond {

@@ -16,12 +16,14 @@ const (
 	NameError                // the name does not exist in an owned zone
 	NotReady                 // no holder was ever known
 	Any                      // minimal answer to ANY
+	Referred                 // the name lies in a zone that is delegated
+	Aliased                  // with an alias that leads elsewhere
 	Passed                   // not ours: the next plugin answers
 	outcomes
 )
 
 func (o Outcome) String() string {
-	return [...]string{"answered", "nodata", "nxdomain", "not-ready", "any", "passed"}[o]
+	return [...]string{"answered", "nodata", "nxdomain", "not-ready", "any", "referral", "alias", "passed"}[o]
 }
 
 var responses = func() (c [outcomes]prometheus.Counter) {

@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/zone"
 )
 
 // secondary is one target of NOTIFYs with what it has been told. It belongs to the goroutine of run.
@@ -71,8 +72,8 @@ func (s *secondary) run(ctx context.Context) {
 	defer s.readers.Wait()
 	defer s.hangUp()
 	for {
-		snap := s.owner.latest()
-		s.follow(snap)
+		superseded := s.owner.zones.Superseded()
+		s.follow(s.owner.zones)
 		var again <-chan time.Time
 		if next := s.sendDue(ctx); next.IsZero() {
 			s.hangUp()
@@ -80,7 +81,7 @@ func (s *secondary) run(ctx context.Context) {
 			again = time.After(time.Until(next))
 		}
 		select {
-		case <-snap.Superseded():
+		case <-superseded:
 		case r := <-s.in:
 			s.take(r)
 		case <-again:
@@ -91,12 +92,16 @@ func (s *secondary) run(ctx context.Context) {
 }
 
 // follow makes a notice for each zone whose serial moved.
-func (s *secondary) follow(snap *registry.Snapshot) {
-	if snap.World != s.world {
-		s.chooseZones(snap.World)
+func (s *secondary) follow(zones *zone.DB) {
+	if w := zones.State().World; w != s.world {
+		s.chooseZones(w)
 	}
 	for _, z := range s.zones {
-		serial := snap.Serial(z)
+		v := zones.View(z.Name)
+		if v == nil {
+			continue // another configuration is coming into force
+		}
+		serial := v.Serial
 		last := s.notices[z.Name]
 		if last == nil {
 			last = new(notice)
@@ -104,7 +109,7 @@ func (s *secondary) follow(snap *registry.Snapshot) {
 			continue
 		}
 		m := new(dns.Msg).SetNotify(z.Name)
-		m.Answer = []dns.RR{soaRR(snap, z, z.Name)} // RFC 1996, Section 3.7
+		m.Answer = []dns.RR{v.SOA()} // RFC 1996, Section 3.7
 		s.notices[z.Name] = &notice{
 			msg: m, serial: serial, sent: last.sent, due: last.sent.Add(spacing), wait: firstWait, failed: last.failed,
 		}

@@ -84,6 +84,7 @@ tls://.:%[2]s {
 		webs = append(webs, fmt.Sprint("web", i))
 	}
 	claim(t, r.guard.reg, "www", webs...)
+	inStep(t, r.guard)
 	return r
 }
 

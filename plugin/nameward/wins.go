@@ -13,10 +13,10 @@ import (
 
 	"github.com/nameward/nameward/netbios/nbns"
 	"github.com/nameward/nameward/netbios/wins"
-	"github.com/nameward/nameward/registry/store/journal"
 	"github.com/nameward/nameward/netbios/wins/usage"
 	"github.com/nameward/nameward/netbios/wins/winsctl"
 	"github.com/nameward/nameward/registry/config"
+	"github.com/nameward/nameward/registry/store/journal"
 	"github.com/nameward/nameward/registry/store/replace"
 )
 

@@ -13,7 +13,7 @@ import (
 )
 
 // newPair is a role MAIL<20> on ex1 and ex2; ex1 holds it. LOST<20> has no holder yet.
-func newPair(t *testing.T) *registry.Registry {
+func newPair(t *testing.T) *served {
 	t.Helper()
 	pair := []*registry.Node{newNode("ex1", "", "10.9.0.11", "192.0.2.11"), newNode("ex2", "", "10.9.0.12", "198.51.100.12")}
 	role := func(name, nb string) *registry.Role {

@@ -2,6 +2,7 @@ package nameward
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/store/journal"
+	"github.com/nameward/nameward/registry/zone"
 )
 
 // newWorld is the world of the plugin's tests. ex2's management address lies in the owned reverse zone.
@@ -69,26 +72,68 @@ func newZone(name string, ns ...registry.NameServer) *registry.Zone {
 	}
 }
 
-// run keeps a registry of the world running until the test ends.
-func run(t testing.TB, w *registry.World) *registry.Registry {
+// served is a registry with its zones: what a handler answers from.
+type served struct {
+	*registry.Registry
+	zones *zone.DB
+}
+
+func (s *served) Zones() *zone.DB { return s.zones }
+
+// now is the state of now, with the zones at it.
+func (s *served) now(t testing.TB) now {
+	t.Helper()
+	inStep(t, s)
+	return now{s.Snapshot(), s.zones}
+}
+
+// inStep waits until the zones are at the registry's state.
+func inStep(t testing.TB, s interface{ Zones() *zone.DB }) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.Zones().Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serialOf is the serial of a zone with all that the registry did.
+func serialOf(t testing.TB, s interface{ Zones() *zone.DB }, name string) uint32 {
+	t.Helper()
+	inStep(t, s)
+	return s.Zones().View(name).Serial
+}
+
+// run keeps a registry of the world and its zones running until the test ends.
+func run(t testing.TB, w *registry.World) *served {
 	t.Helper()
 	r, err := registry.Open(w, &registry.Memory{}, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	zones, err := zone.Open(&journal.Memory{}, zone.DefaultLimits, r.Snapshot, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- r.Run(ctx) }()
+	go func() { done <- zones.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := errors.Join(<-done, <-done); err != nil {
 			t.Error(err)
 		}
 	})
-	return r
+	return &served{r, zones}
 }
 
-func claim(t testing.TB, r *registry.Registry, role string, nodes ...string) {
+// claimed is a registry, alone or with its zones.
+type claimed interface {
+	Claim(context.Context, ...registry.Claim) ([]registry.Outcome, error)
+}
+
+func claim(t testing.TB, r claimed, role string, nodes ...string) {
 	t.Helper()
 	outcomes, err := r.Claim(t.Context(), registry.Claim{Role: role, Nodes: nodes})
 	if err != nil || outcomes[0] > registry.Renewed {
@@ -97,7 +142,7 @@ func claim(t testing.TB, r *registry.Registry, role string, nodes ...string) {
 }
 
 // newRegistry runs the world in the state that newWorld describes.
-func newRegistry(t testing.TB) *registry.Registry {
+func newRegistry(t testing.TB) *served {
 	t.Helper()
 	r := run(t, newWorld())
 	for _, role := range []string{"mailbox", "sub", "gone"} {

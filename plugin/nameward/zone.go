@@ -2,79 +2,91 @@ package nameward
 
 import (
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/zone"
 )
 
 // negative is an answer without records, with the SOA that says how long it may be cached: RFC 2308,
 // Section 3.
-func negative(snap *registry.Snapshot, r *dns.Msg, z *registry.Zone, rcode int) *dns.Msg {
+func (n now) negative(r *dns.Msg, z *registry.Zone, rcode int) (*dns.Msg, Outcome) {
+	v := n.zones.View(z.Name)
+	if v == nil {
+		return notServed(r, z), NotReady
+	}
 	m := reply(r)
 	m.Rcode = rcode
-	soa := soaRR(snap, z, z.Name)
+	soa := v.SOA()
 	soa.Hdr.Ttl = min(soa.Hdr.Ttl, soa.Minttl)
 	m.Ns = []dns.RR{soa}
-	return m
+	if rcode == dns.RcodeNameError {
+		return m, NameError
+	}
+	return m, NoData
 }
 
 // noData says that the name has no address of that type. An overlaid name has no zone of ours to name;
 // its own name serves as one, so that caches keep the answer for the role's TTL and no longer.
-func noData(snap *registry.Snapshot, r *dns.Msg, e registry.Entry, ttl uint32) *dns.Msg {
+func (n now) noData(r *dns.Msg, e registry.Entry, ttl uint32) (*dns.Msg, Outcome) {
 	if e.Zone != nil {
-		return negative(snap, r, e.Zone, dns.RcodeSuccess)
+		return n.negative(r, e.Zone, dns.RcodeSuccess)
 	}
 	m, name := reply(r), r.Question[0].Name
 	// No mailbox: in front of a long name there is no room for one.
 	m.Ns = []dns.RR{&dns.SOA{
 		Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: ttl},
-		Ns:  name, Mbox: ".", Serial: uint32(snap.Change), Refresh: ttl, Retry: ttl, Expire: ttl, Minttl: ttl,
+		Ns:  name, Mbox: ".", Serial: uint32(n.snap.Change), Refresh: ttl, Retry: ttl, Expire: ttl, Minttl: ttl,
 	}}
-	return m
+	return m, NoData
 }
 
-// notReady is the answer for a role whose holder was never known: SERVFAIL, which nobody caches for
-// long, with the reason as an extended error (RFC 8914, Section 4.15) for those who speak EDNS.
+// notReady is the answer for a role whose holder was never known.
 func notReady(r *dns.Msg, s *registry.RoleState) *dns.Msg {
+	return failed(r, "role "+s.Role.Name+" has no holder yet")
+}
+
+// notServed is the answer in the moment in which a zone of a new configuration is not served yet.
+func notServed(r *dns.Msg, z *registry.Zone) *dns.Msg {
+	return failed(r, "zone "+z.Name+" is not served yet")
+}
+
+// failed is SERVFAIL, which nobody caches for long, with the reason as an extended error (RFC 8914,
+// Section 4.15) for those who speak EDNS.
+func failed(r *dns.Msg, why string) *dns.Msg {
 	m := reply(r)
 	m.Rcode, m.Authoritative = dns.RcodeServerFailure, false
 	if r.IsEdns0() != nil {
 		m.SetEdns0(dns.DefaultMsgSize, false)
-		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{
-			InfoCode: dns.ExtendedErrorCodeNotReady, ExtraText: "role " + s.Role.Name + " has no holder yet",
-		})
+		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNotReady, ExtraText: why})
 	}
 	return m
 }
 
-func soaRR(snap *registry.Snapshot, z *registry.Zone, owner string) *dns.SOA {
-	return &dns.SOA{
-		Hdr: header(owner, dns.TypeSOA, seconds(z.TTL)),
-		Ns:  z.NS[0].Name, Mbox: z.Mbox, Serial: snap.Serial(z), Refresh: seconds(z.Refresh), Retry: seconds(z.Retry),
-		Expire: seconds(z.Expire), Minttl: seconds(z.Negative),
-	}
-}
-
-func nsRRs(z *registry.Zone, owner string) []dns.RR {
-	rrs := make([]dns.RR, len(z.NS))
-	for i, ns := range z.NS {
-		rrs[i] = &dns.NS{Hdr: header(owner, dns.TypeNS, seconds(z.TTL)), Ns: ns.Name}
+// ownedBy writes an owner's name as it was asked into records that are ours.
+func ownedBy(owner string, rrs []dns.RR) []dns.RR {
+	for _, rr := range rrs {
+		rr.Header().Name = owner
 	}
 	return rrs
 }
 
-// glueRRs are the addresses of those of the zone's servers that are named inside it.
-func glueRRs(z *registry.Zone) []dns.RR {
-	var rrs []dns.RR
-	for _, ns := range z.NS {
-		if dns.IsSubDomain(z.Name, ns.Name) {
-			rrs = append(rrs, fixed(ns.Addrs, seconds(z.TTL)).records(ns.Name)...)
+// answerApex answers for SOA and NS.
+func (n now) answerApex(r *dns.Msg, z *registry.Zone) (*dns.Msg, Outcome) {
+	m, owner := reply(r), r.Question[0].Name
+	if r.Question[0].Qtype == dns.TypeSOA {
+		v := n.zones.View(z.Name)
+		if v == nil {
+			return notServed(r, z), NotReady
 		}
+		m.Answer = ownedBy(owner, []dns.RR{v.SOA()})
+		return m, Answered
 	}
-	return rrs
+	m.Answer = ownedBy(owner, zone.NS(z))
+	m.Extra = zone.Glue(z)
+	return m, Answered
 }
 
 func glue(snap *registry.Snapshot, e registry.Entry) addresses {
@@ -109,17 +121,8 @@ func (as addresses) records(owner string) []dns.RR {
 	return rrs
 }
 
-func ptrRR(owner string, p *registry.PTRState) dns.RR {
-	return &dns.PTR{Hdr: header(owner, dns.TypePTR, p.TTL), Ptr: p.Target}
-}
-
 func header(owner string, rrtype uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: owner, Rrtype: rrtype, Class: dns.ClassINET, Ttl: ttl}
 }
 
 func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
-
-// below reports whether name is strictly below zone.
-func below(name, zone string) bool {
-	return name != zone && (zone == "." || strings.HasSuffix(name, "."+zone))
-}

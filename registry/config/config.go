@@ -88,8 +88,8 @@ type NodeStatus struct {
 // Control is the control API.
 type Control struct{ Socket string }
 
-// Store is where state is kept.
-type Store struct{ Bolt string }
+// Store is where state is kept: the roles in one file, the owned zones in another.
+type Store struct{ Bolt, Zones string }
 
 // Log is how logs are written: Level debug, info, warn or error; Format json or console.
 type Log struct{ Level, Format string }

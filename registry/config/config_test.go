@@ -123,7 +123,7 @@ func TestDefaults(t *testing.T) {
 		Sources: map[string]SourceSpec{},
 		NetBIOS: NetBIOS{NodeStatus: NodeStatus{Others: "short"}},
 		Control: Control{"/run/nameward/control.sock"},
-		Store:   Store{"/var/lib/nameward/nameward.db"},
+		Store:   Store{"/var/lib/nameward/nameward.db", "/var/lib/nameward/zones.db"},
 		Log:     Log{"info", "json"},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {

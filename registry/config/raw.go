@@ -31,6 +31,7 @@ type rawConfig struct {
 	netbios  rawNetBIOS
 	socket   text
 	bolt     text
+	zonesDB  text
 	policy   text
 	logLevel number
 	logForm  number
@@ -157,6 +158,7 @@ var storeShape = yamlat.Shape[rawConfig]{
 	What: "store",
 	Fields: []yamlat.Field[rawConfig]{
 		{Key: "bolt", Set: func(d *decoder, n *node, r *rawConfig) { r.bolt = path(d, n) }},
+		{Key: "zones", Set: func(d *decoder, n *node, r *rawConfig) { r.zonesDB = path(d, n) }},
 	},
 }
 

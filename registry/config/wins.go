@@ -144,6 +144,8 @@ func (c *checker) winsDatabase(r *rawConfig, out *Config) string {
 	}
 	place := firstSet(raw.At, r.bolt.At, r.netbios.wins.at)
 	switch database {
+	case out.Store.Zones:
+		c.d.Problemf(place, "the WINS database %s is the file of the zones as well, write another path for one of them", database)
 	case out.Store.Bolt:
 		c.d.Problemf(place, "the WINS database %s is the file of the store as well, write another path for one of them", database)
 	case out.Control.Socket:

@@ -41,6 +41,7 @@ func newLab(t *testing.T) *lab {
 		Reload: func(context.Context) error { return l.reload }, StorePath: "memory",
 		Checks: func() []Check { return []Check{{Role: "relay", Node: "r1", Verdict: "down"}} },
 		Policy: func() PolicyStatus { return testPolicy },
+		Zones:  func() []Zone { return []Zone{{"corp.example.", 7}} },
 		Listen: func() Listen { return Listen{DNS: []string{"127.0.0.1:53"}} },
 	}
 	done := make(chan error, 2)

@@ -71,15 +71,15 @@ func (e *Explanation) dns(snap *registry.Snapshot, owner string, entry registry.
 	case registry.KindRole:
 		s := snap.RoleOf(entry)
 		e.step("%s is a DNS name of role %s (cluster %s, mode %s)", owner, s.Role.Name, s.Role.Cluster, s.Role.Mode)
-		e.place(snap, entry)
+		e.place(entry)
 		e.role(snap, s)
 	case registry.KindPTR:
 		e.step("%s is the reverse name of a public address", owner)
-		e.place(snap, entry)
+		e.place(entry)
 		e.pointer(snap, entry)
 	case registry.KindHost:
 		e.step("%s is the host name of a node; its public addresses are answered, whatever role it has", owner)
-		e.place(snap, entry)
+		e.place(entry)
 		a, aaaa := snap.HostOf(entry)
 		for _, ip := range append(a[:len(a):len(a)], aaaa...) {
 			e.Answer = append(e.Answer, ip.String())
@@ -91,16 +91,16 @@ func (e *Explanation) dns(snap *registry.Snapshot, owner string, entry registry.
 		}
 	default:
 		e.step("%s exists in an owned zone and has no address: NODATA", owner)
-		e.place(snap, entry)
+		e.place(entry)
 	}
 }
 
-func (e *Explanation) place(snap *registry.Snapshot, entry registry.Entry) {
+func (e *Explanation) place(entry registry.Entry) {
 	if entry.Zone == nil {
 		e.step("it lies in no owned zone: its addresses are answered here, other types by the next plugin")
 		return
 	}
-	e.step("it lies in the owned zone %s, serial %d: every type is answered here", entry.Zone.Name, snap.Serial(entry.Zone))
+	e.step("it lies in the owned zone %s: every type is answered here", entry.Zone.Name)
 }
 
 func (e *Explanation) role(snap *registry.Snapshot, s *registry.RoleState) {

@@ -17,13 +17,14 @@ import (
 	"github.com/nameward/nameward/netbios/wins/usage"
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 // lab is a WINS database in memory behind a control server on a real socket.
 type lab struct {
 	t       *testing.T
 	db      *wins.Database
-	journal *wins.Memory
+	journal *journal.Memory
 	reg     *registry.Registry
 	usage   *usage.Tracker
 	note    *usage.Recorder
@@ -44,7 +45,7 @@ func newLab(t *testing.T) *lab {
 // open makes a lab in which nothing runs.
 func open(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{t: t, journal: &wins.Memory{}, usage: usage.New(0), answers: map[*wins.Request]wins.Answer{}}
+	l := &lab{t: t, journal: &journal.Memory{}, usage: usage.New(0), answers: map[*wins.Request]wins.Answer{}}
 	l.note = l.usage.Recorder()
 	var err error
 	if l.reg, err = registry.Open(testWorld(), &registry.Memory{}, zerolog.Nop()); err != nil {

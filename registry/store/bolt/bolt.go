@@ -20,7 +20,6 @@ var (
 	records   = []byte("records")
 	overrides = []byte("overrides")
 	drains    = []byte("drains")
-	serials   = []byte("serials")
 
 	changeKey = []byte("change")
 )
@@ -29,7 +28,7 @@ var (
 var layout = boltfile.Layout{
 	Kind:    "a nameward state file",
 	Format:  `"nameward state 1"`,
-	Buckets: [][]byte{records, overrides, drains, serials},
+	Buckets: [][]byte{records, overrides, drains},
 }
 
 // Open opens the file at path, or makes it (mode 0600) with the directories above it (mode 0700).

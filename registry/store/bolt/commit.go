@@ -33,10 +33,7 @@ func write(tx *bbolt.Tx, d registry.Delta) error {
 	if err := putOrDelete(tx.Bucket(overrides), d.Overrides); err != nil {
 		return err
 	}
-	if err := putOrDelete(tx.Bucket(drains), d.Drains); err != nil {
-		return err
-	}
-	return putAll(tx.Bucket(serials), d.Serials)
+	return putOrDelete(tx.Bucket(drains), d.Drains)
 }
 
 // bulk is how many records at once are taken for a first filling.

@@ -48,7 +48,7 @@ func commitForever(path string) {
 func numbered(n uint64) registry.Delta {
 	rec := registry.Record{Nodes: []string{"ex1"}, Epoch: n, Since: time.Unix(int64(n), 0).UTC()}
 	return registry.Delta{
-		Change: n, Serials: map[string]uint32{"corp.example.": uint32(n)},
+		Change: n, Drains: map[string]*registry.Drain{"ex1": {Reason: strconv.FormatUint(n, 10)}},
 		Records:   map[string]registry.Record{"mailbox": rec, "role-" + strconv.FormatUint(n%1000, 10): rec},
 		Overrides: map[string]*registry.Override{"mailbox": {Nodes: []string{"ex1"}, Reason: strconv.FormatUint(n, 10)}},
 	}
@@ -89,7 +89,7 @@ func checkNumbered(t *testing.T, path string, round int, acked uint64) {
 	if n == 0 {
 		return
 	}
-	if e, s, o := saved.Records["mailbox"].Epoch, saved.Serials["corp.example."], saved.Overrides["mailbox"].Reason; e != n || s != uint32(n) || o != strconv.FormatUint(n, 10) {
-		t.Errorf("round %d: change %d is there in part: epoch %d, serial %d, override %s", round, n, e, s, o)
+	if e, s, o := saved.Records["mailbox"].Epoch, saved.Drains["ex1"].Reason, saved.Overrides["mailbox"].Reason; e != n || s != strconv.FormatUint(n, 10) || o != strconv.FormatUint(n, 10) {
+		t.Errorf("round %d: change %d is there in part: epoch %d, drain %s, override %s", round, n, e, s, o)
 	}
 }

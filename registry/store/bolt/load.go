@@ -36,10 +36,7 @@ func read(tx *bbolt.Tx, saved *registry.Saved) (err error) {
 	if saved.Overrides, err = readAll[registry.Override](tx, overrides); err != nil {
 		return err
 	}
-	if saved.Drains, err = readAll[registry.Drain](tx, drains); err != nil {
-		return err
-	}
-	saved.Serials, err = readAll[uint32](tx, serials)
+	saved.Drains, err = readAll[registry.Drain](tx, drains)
 	return err
 }
 

@@ -1,4 +1,4 @@
-package wins
+package journal
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Memory is a Journal that forgets with the process: for tests, and for dry runs.
+// Memory is a journal that forgets with the process: for tests, and for dry runs.
 type Memory struct {
 	mu      sync.Mutex
 	base    [][]byte
@@ -91,4 +91,18 @@ func (m *Memory) Backlog() (batches int, octets int64) {
 		octets += int64(len(b))
 	}
 	return len(m.batches), octets
+}
+
+// Batches returns what was appended since the base.
+func (m *Memory) Batches() [][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.batches)
+}
+
+// Copy returns a journal with the same content, as a kill would leave it.
+func (m *Memory) Copy() *Memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &Memory{base: m.base, batches: slices.Clone(m.batches), first: m.first}
 }

@@ -1,0 +1,274 @@
+package zone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/rs/zerolog"
+
+	"github.com/nameward/nameward/registry"
+)
+
+// Journal keeps what must survive a restart: a journal.Journal, or a journal.Memory in tests.
+type Journal interface {
+	// Load gives the base and then each batch after it, as they were written.
+	Load(base, batch func([]byte) error) error
+	// Append returns when the batch is on stable storage.
+	Append(batch []byte) (seq uint64, err error)
+	// Checkpoint puts a new base in the place of the batches up to seq, while others are appended.
+	Checkpoint(ctx context.Context, seq uint64, base iter.Seq[[]byte]) error
+	// Backlog is what Load would have to read beside the base.
+	Backlog() (batches int, octets int64)
+}
+
+// Limits bound what others can put into the zones.
+type Limits struct {
+	Records int // registered ones of one zone
+	Queue   int // updates that wait for the disk
+}
+
+// DefaultLimits are for a site of some ten thousand nodes.
+var DefaultLimits = Limits{Records: 1_000_000, Queue: 8192}
+
+// DB is the owned zones of a registry. Open makes it; then keep Run running.
+type DB struct {
+	log      zerolog.Logger
+	journal  Journal
+	registry func() *registry.Snapshot
+	limits   atomic.Pointer[Limits]
+	cur      atomic.Pointer[state]
+	commands chan func(*work)
+	stopped  chan struct{}
+
+	mu      sync.Mutex // guards waiting
+	waiting []*Update
+	wake    chan struct{} // has a token while updates wait
+
+	// What follows belongs to the writer.
+	parked  map[string]*kept // zones that the configuration does not have at present
+	unsaved []byte           // what the disk has still to be given
+	lastTry time.Time        // of a disk that took nothing
+}
+
+// state is all zones at once.
+type state struct {
+	snap       *registry.Snapshot // that the zones stand for
+	views      map[string]*atomic.Pointer[View]
+	superseded chan struct{} // closed when a view or the set of zones has changed
+	seq        uint64        // of the last batch in it
+	err        error         // why changes cannot be saved, nil when they are
+}
+
+// ErrStopped is what callers get when Run has ended.
+var ErrStopped = errors.New("the zones' writer has stopped")
+
+// Open reads the journal and brings the zones to the registry's state of now. The history of a zone in which
+// the registry had other records when the journal was written begins anew.
+func Open(j Journal, limits Limits, latest func() *registry.Snapshot, log zerolog.Logger) (*DB, error) {
+	l := loader{zones: map[string]*kept{}}
+	if err := j.Load(l.load, l.load); err != nil {
+		return nil, fmt.Errorf("reading the zones: %w", err)
+	}
+	d := &DB{
+		log: log, journal: j, registry: latest, commands: make(chan func(*work), 16), stopped: make(chan struct{}),
+		wake: make(chan struct{}, 1), parked: l.zones,
+	}
+	d.limits.Store(&limits)
+	d.cur.Store(&state{views: map[string]*atomic.Pointer[View]{}, superseded: make(chan struct{})})
+	if err := d.step(nil, nil, true); err != nil {
+		return nil, fmt.Errorf("writing the zones: %w", err)
+	}
+	return d, nil
+}
+
+// Configure puts limits in force for the updates to come.
+func (d *DB) Configure(l Limits) { d.limits.Store(&l) }
+
+// View returns a zone as it is now, nil when it is not owned. The name is lower case.
+func (d *DB) View(zone string) *View {
+	if p, ok := d.cur.Load().views[zone]; ok {
+		return p.Load()
+	}
+	return nil
+}
+
+// State is the registry's state that the zones stand for.
+func (d *DB) State() *registry.Snapshot { return d.cur.Load().snap }
+
+// Superseded is closed when any zone has a newer view than at the time of the call, or there are other zones.
+func (d *DB) Superseded() <-chan struct{} { return d.cur.Load().superseded }
+
+// Err is why changes cannot be saved, nil when they are.
+func (d *DB) Err() error { return d.cur.Load().err }
+
+// Submit hands an update to the writer. It is false when too many wait already.
+func (d *DB) Submit(u *Update) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.waiting) >= d.limits.Load().Queue {
+		return false
+	}
+	d.waiting = append(d.waiting, u)
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// Waiting is the number of updates that wait for the disk.
+func (d *DB) Waiting() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.waiting)
+}
+
+// maxBatch bounds what one write to the disk serves, and so how long the first of it waits.
+const maxBatch = 1024
+
+func (d *DB) take() []*Update {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := min(len(d.waiting), maxBatch)
+	batch := append([]*Update(nil), d.waiting[:n]...)
+	d.waiting = append(d.waiting[:0], d.waiting[n:]...)
+	if len(d.waiting) > 0 {
+		select {
+		case d.wake <- struct{}{}:
+		default:
+		}
+	}
+	return batch
+}
+
+// retryDisk is how often a disk that took nothing is tried again.
+const retryDisk = time.Second
+
+// Run is the writer. It returns when ctx ends; updates that wait then are left without a result, and their
+// clients ask again.
+func (d *DB) Run(ctx context.Context) error {
+	defer close(d.stopped)
+	var checkpoints sync.WaitGroup
+	defer checkpoints.Wait()
+	checkpoints.Go(func() { d.checkpoints(ctx) })
+	tick := time.NewTicker(retryDisk)
+	defer tick.Stop()
+	for {
+		cur := d.cur.Load()
+		var cmd func(*work)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.wake:
+		case <-cur.snap.Superseded():
+		case cmd = <-d.commands:
+		case <-tick.C:
+			if cur.err == nil {
+				continue
+			}
+		}
+		// An error is in the state, for all to see.
+		_ = d.step(d.take(), cmd, false)
+	}
+}
+
+// step serves a batch: decide, save, publish, answer. What the registry has changed takes effect even if it
+// cannot be saved; updates do not.
+func (d *DB) step(batch []*Update, cmd func(*work), isStart bool) error {
+	before := d.cur.Load()
+	w := d.begin(before, d.registry())
+	w.follow()
+	if before.err != nil && time.Since(d.lastTry) < retryDisk {
+		w.refuse(batch, before.err)
+		w.publish(before.seq, before.err)
+		return before.err
+	}
+	registryAlone := w.mark()
+	w.run(batch)
+	if cmd != nil {
+		cmd(w)
+	}
+	seq, err := w.save(isStart || before.err != nil)
+	if err != nil {
+		d.lastTry = time.Now()
+		if isStart {
+			return err
+		}
+		if before.err == nil {
+			d.log.Error().Err(err).Msg("zones cannot be saved: roles are followed in memory, dynamic updates are refused")
+		}
+		w.rollBack(registryAlone)
+		w.refuse(batch, err)
+		w.publish(before.seq, err)
+		return err
+	}
+	if before.err != nil {
+		d.log.Info().Msg("zones are saved again")
+	}
+	w.publish(seq, nil)
+	return nil
+}
+
+// Change has the writer take records out of the zones, durably: those of which gone says so. It is for a
+// policy that has changed. It returns what went.
+func (d *DB) Change(ctx context.Context, gone func(zone string, r Record) bool) (went []Record, err error) {
+	done := make(chan error, 1)
+	cmd := func(w *work) {
+		went = w.removeWhere(gone)
+		w.then = append(w.then, func(err error) { done <- err })
+	}
+	select {
+	case d.commands <- cmd:
+	case <-d.stopped:
+		return nil, ErrStopped
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case err = <-done:
+		return went, err
+	case <-d.stopped:
+		return nil, ErrStopped
+	}
+}
+
+// Sync waits until the zones stand for the registry's state of now, or a later one.
+func (d *DB) Sync(ctx context.Context) error {
+	want := d.registry().Change
+	for {
+		cur := d.cur.Load()
+		if cur.snap.Change >= want {
+			return nil
+		}
+		select {
+		case <-cur.superseded:
+		case <-d.stopped:
+			return ErrStopped
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Do is Submit that waits for the result.
+func (d *DB) Do(ctx context.Context, u Update) (Result, error) {
+	done := make(chan Result, 1)
+	u.Done = func(r Result) { done <- r }
+	if !d.Submit(&u) {
+		return resultf(dns.RcodeServerFailure, "too many updates wait"), nil
+	}
+	select {
+	case r := <-done:
+		return r, nil
+	case <-d.stopped:
+		return Result{}, ErrStopped
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	}
+}

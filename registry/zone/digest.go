@@ -1,0 +1,53 @@
+package zone
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/registry"
+)
+
+// digest stands for a set of records, in whatever order they come: the sum of what each of them hashes to.
+// It tells after a restart whether the registry puts the same into a zone as before.
+type digest [2]uint64
+
+func (d digest) with(rrs []dns.RR) digest {
+	for _, rr := range rrs {
+		h := hashOf(rr)
+		d[0] += h[0]
+		d[1] += h[1]
+	}
+	return d
+}
+
+func (d digest) without(rrs []dns.RR) digest {
+	for _, rr := range rrs {
+		h := hashOf(rr)
+		d[0] -= h[0]
+		d[1] -= h[1]
+	}
+	return d
+}
+
+func hashOf(rr dns.RR) digest {
+	var few [512]byte
+	buf := few[:]
+	n, err := dns.PackRR(rr, buf, 0, nil, false)
+	if err != nil {
+		buf = make([]byte, dns.MaxMsgSize)
+		n, _ = dns.PackRR(rr, buf, 0, nil, false) // what the configuration has can be packed
+	}
+	sum := sha256.Sum256(buf[:n])
+	return digest{binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:16])}
+}
+
+// digestOf is the digest of all that the registry puts into a zone.
+func digestOf(snap *registry.Snapshot, z *registry.Zone) digest {
+	d := digest{}.with([]dns.RR{SOA(z, 0)})
+	for rrs := range wholeStatic(snap, z) {
+		d = d.with(rrs)
+	}
+	return d
+}

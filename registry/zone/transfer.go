@@ -1,0 +1,73 @@
+package zone
+
+import (
+	"iter"
+
+	"github.com/miekg/dns"
+)
+
+// Transfer yields the zone for a transfer: all of it, with the SOA at both ends (AXFR, RFC 5936, Section 2.2).
+func (v *View) Transfer() iter.Seq[[]dns.RR] {
+	return func(yield func([]dns.RR) bool) {
+		soa := []dns.RR{v.SOA()}
+		if !yield(soa) {
+			return
+		}
+		for rrs := range wholeStatic(v.State, v.Zone) {
+			if !yield(rrs) {
+				return
+			}
+		}
+		more := true
+		v.names.Scan(func(_ string, n *Name) bool {
+			for i := range n.Sets {
+				if more = yield(n.Sets[i].RRs()); !more {
+					return false
+				}
+			}
+			return true
+		})
+		if more {
+			yield(soa)
+		}
+	}
+}
+
+// TransferSince yields what a secondary at a serial needs: the SOA alone when it is up to date, the
+// differences when they are known and shorter than the zone (IXFR, RFC 1995, Section 4), or else all.
+func (v *View) TransferSince(serial uint32) iter.Seq[[]dns.RR] {
+	switch steps, ok := v.history.since(serial); {
+	case !Newer(v.Serial, serial):
+		return func(yield func([]dns.RR) bool) { yield([]dns.RR{v.SOA()}) }
+	case ok:
+		return func(yield func([]dns.RR) bool) { v.yieldSteps(steps, yield) }
+	}
+	return v.Transfer()
+}
+
+func (v *View) yieldSteps(steps []*Step, yield func([]dns.RR) bool) {
+	soa := []dns.RR{v.SOA()}
+	if !yield(soa) {
+		return
+	}
+	for _, s := range steps {
+		for _, rrs := range [][]dns.RR{{s.Before}, s.Deleted, {s.After}, s.Added} {
+			if len(rrs) > 0 && !yield(rrs) {
+				return
+			}
+		}
+	}
+	yield(soa)
+}
+
+// Newer compares serials: RFC 1982, Section 3.2.
+func Newer(a, b uint32) bool { return int32(a-b) > 0 }
+
+// next adds one in serial number arithmetic and skips 0, which some servers read as "none": RFC 1982,
+// Section 3.1.
+func next(serial uint32) uint32 {
+	if serial++; serial == 0 {
+		return 1
+	}
+	return serial
+}

@@ -1,0 +1,183 @@
+package zone
+
+import (
+	"iter"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/registry"
+)
+
+// View is a zone at one serial.
+type View struct {
+	Zone   *registry.Zone
+	State  *registry.Snapshot // from which the names of roles, nodes and servers are answered
+	Serial uint32
+
+	names   *names
+	records int // registered ones
+	history history
+	digest  digest // of what State puts into the zone, with the SOA but its serial
+}
+
+// Name returns what is registered at a lower-case name of the zone, or nil.
+func (v *View) Name(owner string) *Name {
+	n, _ := v.names.Get(keyOf(owner))
+	return n
+}
+
+// Records is the number of registered records.
+func (v *View) Records() int { return v.records }
+
+// All yields the registered names, sorted from the right.
+func (v *View) All() iter.Seq[*Name] {
+	return func(yield func(*Name) bool) {
+		v.names.Scan(func(_ string, n *Name) bool { return yield(n) })
+	}
+}
+
+// SOA is the zone's SOA record.
+func (v *View) SOA() *dns.SOA { return SOA(v.Zone, v.Serial) }
+
+// Has reports whether a lower-case name of the zone exists because of what is registered there or below.
+func (v *View) Has(owner string) bool {
+	key := keyOf(owner)
+	_, ok := v.names.Get(key)
+	return ok || hasBelow(v.names, key)
+}
+
+// Answer is what the registered records of a zone say to a question.
+type Answer struct {
+	Kind    AnswerKind
+	Records []dns.RR // the answer, for Referral the NS records, for Alias the CNAME or DNAME
+	Target  string   // of Alias
+	Glue    []dns.RR // of Referral
+}
+
+// AnswerKind is the outcome of a lookup: RFC 1034, Section 4.3.2.
+type AnswerKind uint8
+
+// The outcomes.
+const (
+	NoName   AnswerKind = iota // the name does not exist
+	NoData                     // the name exists, the type does not
+	Found                      // records of the type
+	Alias                      // the answer is that of another name
+	Referral                   // the name lies in a zone that is delegated
+)
+
+// Lookup answers a question for a lower-case name of the zone from the registered records: those of a
+// delegation above it, an alias, the records of the type, or those of a wildcard (RFC 4592), which then are
+// owned by the name.
+func (v *View) Lookup(owner string, qtype uint16) Answer {
+	key := keyOf(owner)
+	if a, is := v.above(owner, key, qtype); is {
+		return a
+	}
+	if n, ok := v.names.Get(key); ok {
+		return answerAt(n, qtype)
+	}
+	if hasBelow(v.names, key) {
+		return Answer{Kind: NoData}
+	}
+	return v.wildcard(owner, qtype)
+}
+
+// above looks for a zone cut or a DNAME between the apex and the name, and at the name for a cut.
+func (v *View) above(owner, key string, qtype uint16) (Answer, bool) {
+	for end := len(keyOf(v.Zone.Name)); end < len(key); {
+		end += strings.IndexByte(key[end:], 0) + 1
+		n, ok := v.names.Get(key[:end])
+		switch {
+		case !ok:
+			continue
+		case n.Set(dns.TypeNS) != nil && !(end == len(key) && qtype == dns.TypeDS):
+			// The parent answers for DS: RFC 4035, Section 3.1.4.1.
+			return v.referral(n), true
+		case n.Set(dns.TypeDNAME) != nil && end < len(key):
+			return throughDNAME(owner, n), true
+		}
+	}
+	return Answer{}, false
+}
+
+func (v *View) referral(n *Name) Answer {
+	a := Answer{Kind: Referral, Records: n.Set(dns.TypeNS).RRs()}
+	for _, rr := range a.Records {
+		host := dns.CanonicalName(rr.(*dns.NS).Ns)
+		if !isBelow(host, v.Zone.Name) {
+			continue
+		}
+		server := v.Name(host)
+		for _, t := range []uint16{dns.TypeA, dns.TypeAAAA} {
+			if s := server.Set(t); s != nil {
+				a.Glue = append(a.Glue, s.RRs()...)
+			}
+		}
+	}
+	return a
+}
+
+// throughDNAME makes the alias that a DNAME stands for: RFC 6672, Section 2.2.
+func throughDNAME(owner string, n *Name) Answer {
+	rr := n.Set(dns.TypeDNAME).Records[0].RR.(*dns.DNAME)
+	a := Answer{Kind: Alias, Records: []dns.RR{rr}}
+	target := strings.TrimSuffix(owner, n.Owner) + strings.TrimPrefix(rr.Target, ".")
+	if _, ok := dns.IsDomainName(target); !ok || len(target) > maxName {
+		return a // no target: YXDOMAIN
+	}
+	a.Target = target
+	a.Records = append(a.Records, &dns.CNAME{Hdr: header(owner, dns.TypeCNAME, rr.Hdr.Ttl), Target: target})
+	return a
+}
+
+// maxName is the length of the longest name in text: 255 octets on the wire, RFC 1035, Section 2.3.4.
+const maxName = 254
+
+func answerAt(n *Name, qtype uint16) Answer {
+	if s := n.Set(qtype); s != nil {
+		return Answer{Kind: Found, Records: s.RRs()}
+	}
+	if s := n.Set(dns.TypeCNAME); s != nil {
+		rr := s.Records[0].RR.(*dns.CNAME)
+		return Answer{Kind: Alias, Records: []dns.RR{rr}, Target: dns.CanonicalName(rr.Target)}
+	}
+	return Answer{Kind: NoData}
+}
+
+// wildcard answers from the wildcard at the closest encloser, if there is one: RFC 4592, Section 3.3.1.
+func (v *View) wildcard(owner string, qtype uint16) Answer {
+	for up := registry.Parent(owner); ; up = registry.Parent(up) {
+		if n := v.Name(wildcardBelow(up)); n != nil {
+			return synthesized(answerAt(n, qtype), owner)
+		}
+		if up == v.Zone.Name || !isBelow(up, v.Zone.Name) || v.exists(up) {
+			return Answer{}
+		}
+	}
+}
+
+func wildcardBelow(name string) string {
+	if name == "." {
+		return "*."
+	}
+	return "*." + name
+}
+
+// exists counts what the registry has as well.
+func (v *View) exists(owner string) bool {
+	if _, ok := v.State.Lookup(owner); ok {
+		return true
+	}
+	return v.Has(owner)
+}
+
+func synthesized(a Answer, owner string) Answer {
+	for i, rr := range a.Records {
+		rr = dns.Copy(rr)
+		rr.Header().Name = owner
+		a.Records[i] = rr
+	}
+	return a
+}
