@@ -149,6 +149,9 @@ func (d *Database) Forget(ctx context.Context, n netbios.Name, source netip.Addr
 // many there are.
 func (d *Database) Outbox(limit int) ([]Out, int) { return d.outbox.list(limit), d.outbox.len() }
 
+// Untold lists what a server behind has still to be told of a name, whatever the case of its letters.
+func (d *Database) Untold(n netbios.Name) []Out { return d.outbox.of(n.Fold()) }
+
 // OutboxWake has a token when something was added to the outbox.
 func (d *Database) OutboxWake() <-chan struct{} { return d.outbox.wake }
 

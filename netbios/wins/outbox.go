@@ -70,6 +70,19 @@ func (b *outbox) list(limit int) []Out {
 	return out[:min(limit, len(out))]
 }
 
+// of lists what there is of a folded name, by address.
+func (b *outbox) of(n netbios.Name) (out []Out) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range b.waiting {
+		if o.Name.Fold() == n {
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b Out) int { return a.Addr.Addr().Compare(b.Addr.Addr()) })
+	return out
+}
+
 // has reports whether this very word still waits.
 func (b *outbox) has(o Out) bool {
 	b.mu.Lock()

@@ -154,7 +154,7 @@ func (g *Guard) run(ctx context.Context) {
 	if w := g.winsControl(); w.DB == nil {
 		ctl.Mount = w.Mount // which says that there is no WINS server
 	} else {
-		ctl.Mount, ctl.WINS = w.Mount, w.Status
+		ctl.Mount, ctl.WINS, ctl.Names = w.Mount, w.Status, w.Explain
 	}
 	socket := g.cfg.Control.Socket
 	for name, task := range map[string]func(context.Context) error{

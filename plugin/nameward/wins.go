@@ -170,6 +170,12 @@ func (g *Guard) winsControl() *winsctl.Server {
 			defer g.mu.Unlock()
 			return g.cfg.NetBIOS.WINS.DNSSuffix
 		},
+		Behind: func() winsctl.Behind {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			set := &g.netbios.set
+			return winsctl.Behind{Servers: set.Forward, Front: set.WINS.Front, Share: set.WINS.Share}
+		},
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/nameward/nameward/netbios/nbns"
 	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/netbios/wins/usage"
+	"github.com/nameward/nameward/registry/control"
 )
 
 func winsConfig(at string) string {
@@ -98,6 +99,43 @@ func TestWINS(t *testing.T) {
 	}
 	if r := g.wins.usage.Report(time.Now(), usage.View{}); r.Registrations < 3 {
 		t.Errorf("usage after a restart: %+v", r.Count)
+	}
+}
+
+// TestWINSExplained: the WINS server has its say in explanations, and those of the servers behind follow the
+// configuration.
+func TestWINSExplained(t *testing.T) {
+	path := writeConfig(t, winsConfig(fmt.Sprintf("127.0.0.1:%d", freePort(t))))
+	write(t, filepath.Join(filepath.Dir(path), "policy.yaml"), "version: 1\nrules: []\n")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startGuard(t, path)
+	if errs, err := g.wins.db.Put(t.Context(), []wins.Record{record("FS2<20>", "203.0.113.7")}); err != nil || errs[0] != nil {
+		t.Fatal(errs, err)
+	}
+	client := control.NewClient(g.cfg.Control.Socket)
+	says := func(word string) {
+		t.Helper()
+		eventually(t, word, func() bool {
+			e, err := client.Explain(t.Context(), "FS2<20>")
+			return err == nil && strings.Contains(strings.Join(e.Steps, "\n"), word)
+		})
+	}
+	says("FS2<20> is in the WINS database: unique, active")
+	write(t, path, strings.Replace(string(text), "wins: {mode: own,", "forward: [203.0.113.42]\n  wins: {mode: forward,", 1))
+	if err := g.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	says("the WINS servers behind are asked first (203.0.113.42:137)")
+	write(t, path, strings.Replace(string(text), "wins: {mode: own,", "forward: [203.0.113.43]\n  wins: {mode: both,", 1))
+	if err := g.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	says("nothing waits to be told to the WINS servers behind")
+	if e, err := client.Explain(t.Context(), "NOBODY"); err != nil || !strings.Contains(strings.Join(e.Steps, "\n"), "(203.0.113.43:137)") {
+		t.Errorf("%q, %v", e.Steps, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,12 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
+	return newLabWith(t, nil)
+}
+
+// newLabWith makes a lab with a name server.
+func newLabWith(t *testing.T, names Names) *lab {
+	t.Helper()
 	l := &lab{store: &registry.Memory{}, path: filepath.Join(t.TempDir(), "run", "c.sock")}
 	var err error
 	if l.reg, err = registry.Open(testWorld(), l.store, zerolog.Nop()); err != nil {
@@ -42,7 +49,7 @@ func newLab(t *testing.T) *lab {
 		Checks: func() []Check { return []Check{{Role: "relay", Node: "r1", Verdict: "down"}} },
 		Policy: func() PolicyStatus { return testPolicy },
 		Zones:  func() []Zone { return []Zone{{"corp.example.", 7}} },
-		Listen: func() Listen { return Listen{DNS: []string{"127.0.0.1:53"}} },
+		Listen: func() Listen { return Listen{DNS: []string{"127.0.0.1:53"}} }, Names: names,
 	}
 	done := make(chan error, 2)
 	go func() { done <- l.reg.Run(ctx) }()
@@ -321,5 +328,42 @@ func TestExplain(t *testing.T) {
 		if got := strings.Join(e.Answer, ","); got != want.answer {
 			t.Errorf("%s: answer %q, want %q", name, got, want.answer)
 		}
+	}
+}
+
+// TestExplainNames: a name server has its say about NetBIOS names, and about nothing else.
+func TestExplainNames(t *testing.T) {
+	l := newLabWith(t, func(e *Explanation, snap *registry.Snapshot, names []netbios.Name) {
+		_, guarded := snap.NetBIOS(names[0])
+		e.Step("asked for %v, guarded %t", names, guarded)
+		e.Answer = append(e.Answer, "198.51.100.7")
+	})
+	for name, want := range map[string]string{
+		"mail":                  "asked for [MAIL<20>], guarded true",
+		"Mail<20>":              "asked for [MAIL<20>], guarded true",
+		"fs1":                   "asked for [fs1<20> fs1<00> fs1<03>], guarded false",
+		"FS1<1b>":               "asked for [FS1<1b>], guarded false",
+		"FS1<20>.scope.example": "asked for [FS1<20>.scope.example], guarded false",
+		"mail.corp.example":     "TTL 5 s",
+		"none.corp.example":     "none.corp.example. lies in the owned zone corp.example. and does not exist there: NXDOMAIN",
+		"elsewhere.example":     "elsewhere.example is not guarded: DNS hands it to the next plugin; NetBIOS asks the WINS servers, if there are any, and filters their answer",
+		"203.0.113.1":           "203.0.113.1 is no address of a node and in no filtered class",
+	} {
+		e, err := l.client.Explain(t.Context(), name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := e.Steps[len(e.Steps)-1]; got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+		if got := slices.Contains(e.Answer, "198.51.100.7"); got != strings.HasPrefix(want, "asked") {
+			t.Errorf("%s: answer %s", name, e.Answer)
+		}
+	}
+	e, err := l.client.Explain(t.Context(), "FS1<20>")
+	const first = "FS1<20> is not guarded: DNS hands it to the next plugin; NetBIOS answers as the WINS server says"
+	if err != nil || e.Steps[0] != first {
+		t.Errorf("%q, %v, want %q first", e.Steps, err, first)
 	}
 }

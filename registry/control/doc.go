@@ -11,7 +11,8 @@
 //	POST /v1/undrain         DrainRequest           -> registry.Moves
 //	POST /v1/reload          -> ConfigStatus
 //
-// Further handlers are mounted by those who own them: netbios/wins/winsctl has those of the WINS server.
+// Further handlers are mounted by those who own them: netbios/wins/winsctl has those of the WINS server,
+// and its part of explanations.
 //
 // An error is {"error": text} with status 400 (the request cannot be read), 409 (refused, nothing was
 // changed) or 503 (the state cannot be saved or the process is stopping).

@@ -15,16 +15,21 @@ import (
 type Explanation struct {
 	Name   string   `json:"name"`
 	Steps  []string `json:"steps"`
-	Answer []string `json:"answer"` // addresses or names; empty: none is given
+	Answer []string `json:"answer"` // addresses or names; empty: none is given, or somebody else is asked for it
 }
 
-func (e *Explanation) step(format string, args ...any) {
+// Step adds a step.
+func (e *Explanation) Step(format string, args ...any) {
 	e.Steps = append(e.Steps, fmt.Sprintf(format, args...))
 }
 
-// Explain explains a DNS name, a NetBIOS name such as MAIL or MAIL<20>, or an address. All steps are
-// taken from one snapshot.
-func Explain(snap *registry.Snapshot, name string) (Explanation, error) {
+// Names explains what a name server has of NetBIOS names, for [Server.Names]. The names belong to roles, or
+// none of them does: then they are what one text may stand for, and the first that is known counts.
+type Names func(e *Explanation, snap *registry.Snapshot, names []netbios.Name)
+
+// Explain explains a DNS name, a NetBIOS name such as MAIL or MAIL<20>, or an address. All steps that are
+// about roles are taken from one snapshot. A nil names stands for no name server.
+func Explain(snap *registry.Snapshot, name string, names Names) (Explanation, error) {
 	if name == "" {
 		return Explanation{}, errors.New("say which name: a DNS name, a NetBIOS name such as MAIL<20>, or an address")
 	}
@@ -38,29 +43,37 @@ func Explain(snap *registry.Snapshot, name string) (Explanation, error) {
 		e.dns(snap, owner, entry)
 		return e, nil
 	}
-	if nb, role, ok := findNetBIOS(snap, name); ok {
-		e.step("%s is a NetBIOS name of role %s (cluster %s, mode %s)", nb, role.Role.Name, role.Role.Cluster, role.Role.Mode)
+	meant := meantBy(name)
+	if nb, role, ok := findNetBIOS(snap, meant); ok {
+		e.Step("%s is a NetBIOS name of role %s (cluster %s, mode %s)", nb, role.Role.Name, role.Role.Cluster, role.Role.Mode)
 		e.role(snap, role)
+		if names != nil {
+			names(&e, snap, []netbios.Name{nb})
+		}
 		return e, nil
 	}
-	e.unknown(snap, owner)
+	e.unknown(snap, owner, meant, names)
 	return e, nil
 }
 
-// findNetBIOS takes a name as it is written; without a suffix the usual ones are tried.
-func findNetBIOS(snap *registry.Snapshot, text string) (netbios.Name, *registry.RoleState, bool) {
+// meantBy lists the NetBIOS names that a text stands for; without a suffix the usual ones. It is nil for a
+// text that is none.
+func meantBy(text string) []netbios.Name {
 	name, err := netbios.ParseName(text)
 	if err != nil {
-		return netbios.Name{}, nil, false
+		return nil
 	}
-	suffixes := []byte{name.Suffix()}
-	if !strings.Contains(text, "<") {
-		suffixes = []byte{0x20, 0x00, 0x03}
+	if strings.Contains(text, "<") {
+		return []netbios.Name{name}
 	}
-	for _, suffix := range suffixes {
-		nb := name.Fold().WithSuffix(suffix)
-		if role, ok := snap.NetBIOS(nb); ok {
-			return nb, role, true
+	return []netbios.Name{name.WithSuffix(0x20), name.WithSuffix(0x00), name.WithSuffix(0x03)}
+}
+
+// findNetBIOS finds the first name that belongs to a role.
+func findNetBIOS(snap *registry.Snapshot, names []netbios.Name) (netbios.Name, *registry.RoleState, bool) {
+	for _, n := range names {
+		if role, ok := snap.NetBIOS(n.Fold()); ok {
+			return n.Fold(), role, true
 		}
 	}
 	return netbios.Name{}, nil, false
@@ -70,65 +83,65 @@ func (e *Explanation) dns(snap *registry.Snapshot, owner string, entry registry.
 	switch entry.Kind {
 	case registry.KindRole:
 		s := snap.RoleOf(entry)
-		e.step("%s is a DNS name of role %s (cluster %s, mode %s)", owner, s.Role.Name, s.Role.Cluster, s.Role.Mode)
+		e.Step("%s is a DNS name of role %s (cluster %s, mode %s)", owner, s.Role.Name, s.Role.Cluster, s.Role.Mode)
 		e.place(entry)
 		e.role(snap, s)
 	case registry.KindPTR:
-		e.step("%s is the reverse name of a public address", owner)
+		e.Step("%s is the reverse name of a public address", owner)
 		e.place(entry)
 		e.pointer(snap, entry)
 	case registry.KindHost:
-		e.step("%s is the host name of a node; its public addresses are answered, whatever role it has", owner)
+		e.Step("%s is the host name of a node; its public addresses are answered, whatever role it has", owner)
 		e.place(entry)
 		a, aaaa := snap.HostOf(entry)
 		for _, ip := range append(a[:len(a):len(a)], aaaa...) {
 			e.Answer = append(e.Answer, ip.String())
 		}
 	case registry.KindNameServer:
-		e.step("%s is a name server of an owned zone; its addresses are written in the configuration", owner)
+		e.Step("%s is a name server of an owned zone; its addresses are written in the configuration", owner)
 		for _, a := range snap.ServerOf(entry).Addrs {
 			e.Answer = append(e.Answer, a.String())
 		}
 	default:
-		e.step("%s exists in an owned zone and has no address: NODATA", owner)
+		e.Step("%s exists in an owned zone and has no address: NODATA", owner)
 		e.place(entry)
 	}
 }
 
 func (e *Explanation) place(entry registry.Entry) {
 	if entry.Zone == nil {
-		e.step("it lies in no owned zone: its addresses are answered here, other types by the next plugin")
+		e.Step("it lies in no owned zone: its addresses are answered here, other types by the next plugin")
 		return
 	}
-	e.step("it lies in the owned zone %s: every type is answered here", entry.Zone.Name)
+	e.Step("it lies in the owned zone %s: every type is answered here", entry.Zone.Name)
 }
 
 func (e *Explanation) role(snap *registry.Snapshot, s *registry.RoleState) {
-	e.step("%s", claimText(s))
+	e.Step("%s", claimText(s))
 	switch s.State {
 	case registry.Fresh:
-		e.step("state fresh: the source stands behind it")
+		e.Step("state fresh: the source stands behind it")
 	case registry.Lost:
-		e.step("state lost: %s; on_source_lost: %s", s.Why, s.Role.OnSourceLost)
+		e.Step("state lost: %s; on_source_lost: %s", s.Why, s.Role.OnSourceLost)
 	default:
-		e.step("state %s: %s", s.State, s.Why)
+		e.Step("state %s: %s", s.State, s.Why)
 	}
 	for _, n := range s.Role.Nodes {
-		e.step("%s", nodeText(snap, s, n))
+		e.Step("%s", nodeText(snap, s, n))
 	}
 	if len(s.Served) == 0 && s.Unknown() {
-		e.step("nobody was ever known to hold the role: DNS answers SERVFAIL, NetBIOS is silent, so that nobody remembers a wrong answer")
+		e.Step("nobody was ever known to hold the role: DNS answers SERVFAIL, NetBIOS is silent, so that nobody remembers a wrong answer")
 		return
 	}
 	if len(s.Served) == 0 {
-		e.step("nothing is served: DNS answers that there is no address (in an owned zone, no name), NetBIOS negatively")
+		e.Step("nothing is served: DNS answers that there is no address (in an owned zone, no name), NetBIOS negatively")
 		return
 	}
 	ttl := fmt.Sprintf("TTL %d s", s.TTL)
 	if s.Role.TTLChanging > 0 && s.TTL == uint32(s.Role.TTLChanging/time.Second) {
 		ttl += fmt.Sprintf(" (ttl_changing, for %s after a change)", s.Role.Changing)
 	}
-	e.step("%s", ttl)
+	e.Step("%s", ttl)
 	for _, a := range s.Addrs() {
 		e.Answer = append(e.Answer, a.String())
 	}
@@ -170,45 +183,50 @@ func joinAddrs(addrs []netip.Addr) string {
 func (e *Explanation) pointer(snap *registry.Snapshot, entry registry.Entry) {
 	p := snap.PTROf(entry)
 	if p == nil {
-		e.step("no role is served from the address and its node has no host name: there is no PTR")
+		e.Step("no role is served from the address and its node has no host name: there is no PTR")
 		return
 	}
-	e.step("it points to the first role that is served from the address, or else to the node's host name")
+	e.Step("it points to the first role that is served from the address, or else to the node's host name")
 	e.Answer = append(e.Answer, p.Target)
 }
 
 func (e *Explanation) address(snap *registry.Snapshot, addr netip.Addr) {
 	if class, filtered := snap.Filtered(addr); filtered {
-		e.step("%s is class %s: it is never published", addr, class)
+		e.Step("%s is class %s: it is never published", addr, class)
 		return
 	}
 	for _, n := range snap.World.Nodes {
 		for _, a := range n.Public {
 			if a == addr {
-				e.step("%s is a public address of node %s (cluster %s)", addr, n.Name, n.Cluster)
+				e.Step("%s is a public address of node %s (cluster %s)", addr, n.Name, n.Cluster)
 				e.servedFrom(snap, n)
 				return
 			}
 		}
 	}
-	e.step("%s is no address of a node and in no filtered class", addr)
+	e.Step("%s is no address of a node and in no filtered class", addr)
 }
 
 func (e *Explanation) servedFrom(snap *registry.Snapshot, n *registry.Node) {
 	for s := range snap.Roles() {
 		for _, served := range s.Served {
 			if served == n {
-				e.step("role %s is served from it", s.Role.Name)
+				e.Step("role %s is served from it", s.Role.Name)
 				e.Answer = append(e.Answer, s.Role.DNS...)
 			}
 		}
 	}
 }
 
-func (e *Explanation) unknown(snap *registry.Snapshot, owner string) {
+func (e *Explanation) unknown(snap *registry.Snapshot, owner string, meant []netbios.Name, names Names) {
 	if z := snap.Zone(owner); z != nil {
-		e.step("%s lies in the owned zone %s and does not exist there: NXDOMAIN", owner, z.Name)
+		e.Step("%s lies in the owned zone %s and does not exist there: NXDOMAIN", owner, z.Name)
 		return
 	}
-	e.step("%s is not guarded: DNS hands it to the next plugin; NetBIOS asks the WINS servers, if there are any, and filters their answer", e.Name)
+	if names == nil || meant == nil {
+		e.Step("%s is not guarded: DNS hands it to the next plugin; NetBIOS asks the WINS servers, if there are any, and filters their answer", e.Name)
+		return
+	}
+	e.Step("%s is not guarded: DNS hands it to the next plugin; NetBIOS answers as the WINS server says", e.Name)
+	names(e, snap, meant)
 }

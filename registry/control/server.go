@@ -33,6 +33,8 @@ type Server struct {
 	Listen func() Listen
 	// WINS tells how the WINS server is, nil if there is none; the function may be nil too.
 	WINS func() *WINSStatus
+	// Names explains what the WINS server has of names; nil if there is none.
+	Names Names
 	// Mount adds the handlers of other packages; nil for none.
 	Mount func(*http.ServeMux)
 	// StorePath is what status shows.
@@ -218,7 +220,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
-	e, err := Explain(s.Registry.Snapshot(), r.URL.Query().Get("name"))
+	e, err := Explain(s.Registry.Snapshot(), r.URL.Query().Get("name"), s.Names)
 	if err != nil {
 		Fail(w, http.StatusBadRequest, err)
 		return

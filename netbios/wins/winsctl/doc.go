@@ -9,6 +9,8 @@
 //	POST /v1/wins/registrations/import  ImportRequest -> ImportReply
 //	GET  /v1/wins/report?name=&client=&since=         -> Report
 //
+// [Server.Explain] is its part of GET /v1/explain.
+//
 // All of it may be called at any time and from any goroutine. A stream is made from one snapshot and is
 // never held in memory; it is sorted by name as far as that costs little.
 package winsctl

@@ -68,6 +68,7 @@ func (l *lab) serve(s *Server) *control.Client {
 	l.t.Helper()
 	ctl := &control.Server{
 		Registry: l.reg, Config: func() control.ConfigStatus { return control.ConfigStatus{} }, WINS: s.Status, Mount: s.Mount,
+		Names: s.Explain,
 	}
 	path := filepath.Join(l.t.TempDir(), "c.sock")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -146,25 +147,27 @@ func (l *lab) Flush() {}
 func (l *lab) register(name string, addrs ...string) {
 	l.t.Helper()
 	for _, addr := range addrs {
-		ip := netip.MustParseAddr(addr)
-		r := &wins.Request{
-			Op: wins.Register, Name: netbios.MustParseName(name), TTL: 300_000, To: l, Source: netip.AddrPortFrom(ip, 137),
-			Addrs: []netbios.Address{{Flags: netbios.HNode, Addr: ip}},
-		}
-		l.db.Submit(r)
-		for n := 0; ; n++ {
-			l.mu.Lock()
-			_, ok := l.answers[r]
-			l.mu.Unlock()
-			if ok {
-				break
-			}
-			if n == 5000 {
-				l.t.Fatalf("no answer to %s", name)
-			}
-			time.Sleep(time.Millisecond)
-		}
+		l.submit(&wins.Request{Name: netbios.MustParseName(name)}, netbios.HNode, addr)
 	}
+}
+
+// submit registers an address with a request that has the name, and waits for the answer.
+func (l *lab) submit(r *wins.Request, flags netbios.NodeFlags, addr string) {
+	l.t.Helper()
+	ip := netip.MustParseAddr(addr)
+	r.Op, r.TTL, r.To, r.Source = wins.Register, 300_000, l, netip.AddrPortFrom(ip, netbios.Port)
+	r.Addrs = []netbios.Address{{Flags: flags, Addr: ip}}
+	l.db.Submit(r)
+	for range 5000 {
+		l.mu.Lock()
+		_, ok := l.answers[r]
+		l.mu.Unlock()
+		if ok {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	l.t.Fatalf("no answer to %s", r.Name)
 }
 
 // list returns what a filter leaves, a line each.

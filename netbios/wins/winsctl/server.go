@@ -22,6 +22,8 @@ type Server struct {
 	// DNSSuffix is the domain, fully qualified, in which a NetBIOS name has its DNS name; nil or "" for
 	// none.
 	DNSSuffix func() string
+	// Behind are the WINS servers behind this one; nil for none.
+	Behind func() Behind
 }
 
 // Mount adds the handlers, for [control.Server.Mount].
