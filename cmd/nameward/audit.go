@@ -15,6 +15,7 @@ import (
 
 	"github.com/nameward/nameward/policy/audit"
 	"github.com/nameward/nameward/policy/finding"
+	"github.com/nameward/nameward/registry/tsig"
 )
 
 func newAudit() *cobra.Command {
@@ -171,7 +172,7 @@ func sourceFlags(cmd *cobra.Command) *sourceSet {
 	fs := cmd.Flags()
 	fs.StringVar(&s.kind, "kind", "", "`kind` of the sources (default: told from their content)")
 	fs.StringVar(&s.origin, "origin", "", "`zone` of relative names, where a source does not name it")
-	fs.StringVar(&s.keyFile, "tsig-file", "", "`file` with NAME:SECRET or ALGORITHM:NAME:SECRET for axfr://, mode 0600")
+	fs.StringVar(&s.keyFile, "tsig-file", "", "`file` with NAME:SECRET, ALGORITHM:NAME:SECRET or a key of named.conf for axfr://, mode 0600")
 	fs.DurationVar(&s.timeout, "timeout", audit.DefaultTimeout, "`time` for a connection, and for each message of a transfer")
 	return s
 }
@@ -187,18 +188,8 @@ func (s *sourceSet) options() (audit.Options, error) {
 	if s.keyFile == "" {
 		return o, nil
 	}
-	data, err := os.ReadFile(s.keyFile)
-	if err != nil {
+	if o.TSIG, err = tsig.Read(s.keyFile); err != nil {
 		return o, fmt.Errorf("--tsig-file: %w", err)
-	}
-	parts := strings.Split(strings.TrimSpace(string(data)), ":")
-	switch len(parts) {
-	case 2:
-		o.TSIG = audit.TSIG{Name: parts[0], Secret: parts[1]}
-	case 3:
-		o.TSIG = audit.TSIG{Algorithm: parts[0], Name: parts[1], Secret: parts[2]}
-	default:
-		return o, fmt.Errorf("--tsig-file: %s: want one line, NAME:SECRET or ALGORITHM:NAME:SECRET", s.keyFile)
 	}
 	return o, nil
 }

@@ -48,7 +48,6 @@ func parseTransfer(name string) (transferURL, error) {
 type transfer struct {
 	x     *reading
 	from  transferURL
-	key   *transferKey // nil: not signed
 	sets  rrsets
 	taken int // records
 }
@@ -60,12 +59,6 @@ func (x *reading) readTransfer(ctx context.Context, offset *atomic.Int64) {
 		return
 	}
 	t := &transfer{x: x, from: from, sets: rrsets{x: x, zone: from.zone}}
-	if x.opts.TSIG != (TSIG{}) {
-		if t.key, err = newTransferKey(x.opts.TSIG); err != nil {
-			x.fatal("the TSIG key: %w", err)
-			return
-		}
-	}
 	t.run(ctx, offset)
 }
 
@@ -100,9 +93,9 @@ func (t *transfer) ask(conn net.Conn) (chan *dns.Envelope, error) {
 	timeout := t.x.opts.timeout()
 	in := &dns.Transfer{Conn: &dns.Conn{Conn: conn}, ReadTimeout: timeout, WriteTimeout: timeout}
 	question := new(dns.Msg).SetAxfr(t.from.zone)
-	if t.key != nil {
-		in.TsigSecret = map[string]string{t.key.name: t.key.secret}
-		t.key.sign(question)
+	if key := t.x.opts.TSIG; !key.IsZero() {
+		in.TsigSecret = key.Secrets()
+		key.Sign(question)
 	}
 	return in.In(question, t.from.server)
 }

@@ -1,5 +1,9 @@
 package audit
 
+import (
+	"github.com/nameward/nameward/registry/tsig"
+)
+
 import "time"
 
 // DefaultTimeout is how long a server may take for a connection and for each message of a transfer.
@@ -9,7 +13,7 @@ const DefaultTimeout = 10 * time.Second
 type Options struct {
 	Kind    Kind          // zero: told from the source's name and its first octets
 	Origin  string        // the zone of relative names where the source does not name it
-	TSIG    TSIG          // signs a transfer; zero: not signed
+	TSIG    tsig.Key      // signs a transfer; zero: not signed
 	Timeout time.Duration // of a transfer's connection and of each of its messages; 0 means DefaultTimeout
 }
 
@@ -18,11 +22,4 @@ func (o *Options) timeout() time.Duration {
 		return DefaultTimeout
 	}
 	return o.Timeout
-}
-
-// TSIG is a transaction key, RFC 8945.
-type TSIG struct {
-	Name      string // of the key, as the server knows it
-	Algorithm string // "" means hmac-sha256
-	Secret    string // base64
 }
