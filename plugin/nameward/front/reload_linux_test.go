@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/miekg/dns"
+	"github.com/rs/zerolog"
 )
 
 // load asks without a pause until the context ends, and counts what was not answered.
@@ -171,4 +173,49 @@ func TestAddressesComeAndGo(t *testing.T) {
 	if w.door(two) != nil {
 		t.Error("an address that is not listened on any more is kept")
 	}
+}
+
+// TestSuccession: the servers of the instance before serve until those of the next are known, and again
+// if that one fails; one that is gone has no say.
+func TestSuccession(t *testing.T) {
+	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	f := New(zerolog.Nop())
+	defer f.Close()
+	server := func() *dnsserver.Server { return &dnsserver.Server{Addr: "dns://" + addr} }
+	listen := func(owner any) {
+		if err := f.Listen(owner, []string{addr}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second, third := server(), server(), server()
+	listen(1)
+	f.SetServer(1, first)
+	listen(2)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.Only(2)
+	}()
+	select {
+	case <-done:
+		t.Fatal("it did not wait for the servers of the next instance")
+	case <-time.After(20 * time.Millisecond):
+	}
+	serves := func(want *dnsserver.Server) {
+		t.Helper()
+		if f.door(addr).server.Load() != want {
+			t.Error("another server serves")
+		}
+	}
+	serves(first)
+	f.SetServer(2, second)
+	serves(second)
+	<-done
+	f.SetServer(1, first)
+	serves(second)
+	listen(3)
+	f.SetServer(3, third)
+	serves(third)
+	f.Only(2)
+	serves(second)
 }
