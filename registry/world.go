@@ -92,6 +92,7 @@ type Zone struct {
 	Retry    time.Duration
 	Expire   time.Duration
 	Notify   []netip.AddrPort // secondaries that are told of a new serial (NOTIFY)
+	Updates  bool             // dynamic updates are taken, RFC 2136
 }
 
 // NameServer is a name server of an owned zone; Addrs is its glue when its name is inside the zone.

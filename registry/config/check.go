@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -79,6 +78,7 @@ const (
 	defaultSocket = "/run/nameward/control.sock"
 	defaultBolt   = "/var/lib/nameward/nameward.db"
 	zonesFile     = "zones.db"
+	updatesFile   = "updates.db"
 	// maxSocket is the room for the path in a sockaddr_un of Linux, less its NUL (unix(7)).
 	maxSocket = 107
 )
@@ -92,14 +92,8 @@ func (c *checker) config(r *rawConfig) *Config {
 	}
 	c.zones(r.zones, out.World)
 	out.NetBIOS = c.netbios(&r.netbios)
-	out.Store.Bolt = relativeTo(c.file, r.bolt.Or(defaultBolt))
-	out.Store.Zones = filepath.Join(filepath.Dir(out.Store.Bolt), zonesFile)
-	if r.zonesDB.OK {
-		out.Store.Zones = relativeTo(c.file, r.zonesDB.Value)
-	}
-	if out.Store.Zones == out.Store.Bolt {
-		c.d.Problemf(firstSet(r.zonesDB.At, r.bolt.At), "the store %s is the file of the zones as well, write another path for one of them", out.Store.Bolt)
-	}
+	out.Updates = c.updates(r, out)
+	out.Store = c.stores(r)
 	out.Control.Socket = relativeTo(c.file, r.socket.Or(defaultSocket))
 	if n := len(out.Control.Socket); r.socket.OK && n > maxSocket {
 		c.d.Problemf(r.socket.At, "the path of the control socket has %d octets, %d is the most for a socket: write a shorter one", n, maxSocket)

@@ -15,6 +15,7 @@ type Config struct {
 	World   *registry.World
 	Sources map[string]SourceSpec // by role name; a role that only an operator moves has none
 	NetBIOS NetBIOS
+	Updates Updates
 	Control Control
 	Store   Store
 	Log     Log
@@ -88,8 +89,8 @@ type NodeStatus struct {
 // Control is the control API.
 type Control struct{ Socket string }
 
-// Store is where state is kept: the roles in one file, the owned zones in another.
-type Store struct{ Bolt, Zones string }
+// Store is where state is kept, in a file each: roles, owned zones, and what of updates was not published.
+type Store struct{ Bolt, Zones, Updates string }
 
 // Log is how logs are written: Level debug, info, warn or error; Format json or console.
 type Log struct{ Level, Format string }

@@ -123,7 +123,8 @@ func TestDefaults(t *testing.T) {
 		Sources: map[string]SourceSpec{},
 		NetBIOS: NetBIOS{NodeStatus: NodeStatus{Others: "short"}},
 		Control: Control{"/run/nameward/control.sock"},
-		Store:   Store{"/var/lib/nameward/nameward.db", "/var/lib/nameward/zones.db"},
+		Updates: Updates{Limits: UpdateLimits{Records: 1_000_000, Queue: 8192, Gated: 1024}},
+		Store:   Store{"/var/lib/nameward/nameward.db", "/var/lib/nameward/zones.db", "/var/lib/nameward/updates.db"},
 		Log:     Log{"info", "json"},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {

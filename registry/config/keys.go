@@ -28,6 +28,11 @@ func Keys() []string {
 	}
 	add("zones[]", zoneShape.Keys())
 	add("zones[].ns", nil, "*")
+	add("updates", updatesShape.Keys())
+	add("updates.gates[]", gateShape.Keys())
+	add("updates.gates[].identity", identityShape.Keys())
+	add("updates.kerberos", acceptorShape.Keys())
+	add("updates.limits", updateLimitsShape.Keys())
 	add("netbios", netbiosShape.Keys())
 	add("netbios.listen[]", listenShape.Keys())
 	add("netbios.node_status", statusShape.Keys())

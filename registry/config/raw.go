@@ -24,17 +24,19 @@ type (
 
 // The raw structs hold the file as it is written: each value is well formed by itself, or not OK.
 type rawConfig struct {
-	classes  []rawClass
-	nat64    prefixes
-	clusters []rawCluster
-	zones    []rawZone
-	netbios  rawNetBIOS
-	socket   text
-	bolt     text
-	zonesDB  text
-	policy   text
-	logLevel number
-	logForm  number
+	classes   []rawClass
+	nat64     prefixes
+	clusters  []rawCluster
+	zones     []rawZone
+	netbios   rawNetBIOS
+	socket    text
+	bolt      text
+	zonesDB   text
+	updatesDB text
+	updates   rawUpdates
+	policy    text
+	logLevel  number
+	logForm   number
 }
 
 type rawClass struct {
@@ -90,6 +92,7 @@ type rawZone struct {
 	mbox                             text
 	ttl, neg, refresh, retry, expire span
 	notify                           yamlat.List[netip.AddrPort]
+	updates                          number
 }
 
 type rawNS struct {
@@ -129,6 +132,7 @@ var fileShape = yamlat.Shape[rawConfig]{
 				r.zones = append(r.zones, z)
 			})
 		}},
+		{Key: "updates", Set: func(d *decoder, n *node, r *rawConfig) { updatesShape.Decode(d, n, &r.updates) }},
 		{Key: "netbios", Set: func(d *decoder, n *node, r *rawConfig) { netbiosShape.Decode(d, n, &r.netbios) }},
 		{Key: "policy", Set: func(d *decoder, n *node, r *rawConfig) { r.policy = path(d, n) }},
 		{Key: "control", Set: func(d *decoder, n *node, r *rawConfig) { controlShape.Decode(d, n, r) }},
@@ -159,6 +163,7 @@ var storeShape = yamlat.Shape[rawConfig]{
 	Fields: []yamlat.Field[rawConfig]{
 		{Key: "bolt", Set: func(d *decoder, n *node, r *rawConfig) { r.bolt = path(d, n) }},
 		{Key: "zones", Set: func(d *decoder, n *node, r *rawConfig) { r.zonesDB = path(d, n) }},
+		{Key: "updates", Set: func(d *decoder, n *node, r *rawConfig) { r.updatesDB = path(d, n) }},
 	},
 }
 
@@ -283,11 +288,15 @@ var zoneShape = yamlat.Shape[rawZone]{
 		{Key: "refresh", Set: func(d *decoder, n *node, z *rawZone) { z.refresh = d.Duration(n, time.Second, day, time.Second) }},
 		{Key: "retry", Set: func(d *decoder, n *node, z *rawZone) { z.retry = d.Duration(n, time.Second, day, time.Second) }},
 		{Key: "expire", Set: func(d *decoder, n *node, z *rawZone) { z.expire = d.Duration(n, time.Minute, 365*day, time.Second) }},
+		{Key: "updates", Set: func(d *decoder, n *node, z *rawZone) { z.updates = d.Choice(n, zoneUpdates...) }},
 		{Key: "notify", Set: func(d *decoder, n *node, z *rawZone) {
 			z.notify = yamlat.ListOf(d, n, func(d *decoder, n *node) yamlat.Item[netip.AddrPort] { return d.AddrPort(n, dnsPort, false) })
 		}},
 	},
 }
+
+// zoneUpdates are what an owned zone does with dynamic updates.
+var zoneUpdates = []string{"none", "own"}
 
 const (
 	day  = 24 * time.Hour

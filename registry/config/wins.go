@@ -146,6 +146,8 @@ func (c *checker) winsDatabase(r *rawConfig, out *Config) string {
 	switch database {
 	case out.Store.Zones:
 		c.d.Problemf(place, "the WINS database %s is the file of the zones as well, write another path for one of them", database)
+	case out.Store.Updates:
+		c.d.Problemf(place, "the WINS database %s is the file of the updates as well, write another path for one of them", database)
 	case out.Store.Bolt:
 		c.d.Problemf(place, "the WINS database %s is the file of the store as well, write another path for one of them", database)
 	case out.Control.Socket:
