@@ -1,6 +1,6 @@
 // Package e2e starts the real binary and real peers (dig, BIND, tcpdump, Samba's nmbd, domain controller,
-// tools and torture suites, nbtscan, nmap, dnsperf) in network namespaces of its own and looks at what
-// they see of each other.
+// tools and torture suites, the KDC of MIT Kerberos, nbtscan, nmap, dnsperf) in network namespaces of its
+// own and looks at what they see of each other.
 //
 // A [Lab] is a switch without an uplink; each [Host] is a namespace with one interface at that switch.
 // Tests need root and the peers of peers.txt. What is missing fails the run when CI=true and is a skip

@@ -28,6 +28,7 @@ var nameward string
 var peers = []string{
 	"ip", "bash", "setpriv", "dig", "named", "dnsperf", "nmblookup", "nmbd", "nbtscan", "nmap",
 	"nsupdate", "tcpdump", "samba", "samba-tool", "smbtorture",
+	"krb5kdc", "kadmin.local", "kdb5_util", "kinit",
 }
 
 // init keeps the main thread to the main goroutine. Threads enter namespaces (see Host.inside), and the
