@@ -38,14 +38,18 @@ func (a *Acceptor) answer(req *dns.Msg, from netip.Addr, signer string) (*dns.Ms
 	case query.Mode == modeDelete && isGSS(query.Algorithm):
 		err = a.delete(signer, &res)
 	case query.Mode == modeGSS || query.Mode == modeDelete:
+		// The name is not sent back: one that was compressed would make the reply larger than the query.
+		record.Algorithm = Algorithm
 		err = refuse(BadAlgorithm, "algorithm %s: %s is served", query.Algorithm, Algorithm)
 	default:
+		record.Algorithm = Algorithm
 		err = refuse(BadMode, "mode %d: 3 (GSS-API) and 5 (delete) are served", query.Mode)
 	}
 	if err != nil {
 		res.Outcome, res.Err, record.Error = outcomeOf(err), err, codeOf(outcomeOf(err))
 	}
 	reply := new(dns.Msg).SetReply(req)
+	reply.Compress = true
 	reply.Answer = []dns.RR{record}
 	if err == nil {
 		reply.SetTsig(query.Hdr.Name, query.Algorithm, fudge, time.Now().Unix())
@@ -181,9 +185,10 @@ func (a *Acceptor) end(p *peer, query *dns.TKEY, now time.Time) time.Time {
 }
 
 func (a *Acceptor) checkName(name string, now time.Time) error {
+	reserved := name == "." || a.config.Reserved != nil && a.config.Reserved(name)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if name == "." || a.table.live(name, now) != nil || a.config.Reserved != nil && a.config.Reserved(name) {
+	if reserved || a.table.live(name, now) != nil {
 		return refuse(BadName, "the key name %s is taken", name)
 	}
 	return nil
