@@ -42,6 +42,7 @@ type Guard struct {
 	wins    *winsService // nil: no WINS server
 	notify  *notifier
 	zones   zonesService
+	updates *updateService
 
 	policies policyFile
 
@@ -111,6 +112,14 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	if g.zones, err = openZones(cfg.Store.Zones, g.reg.Snapshot, log); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	if g.updates, err = openUpdates(cfg.Store.Updates, g, log); err != nil {
+		return nil, errors.Join(err, g.zones.close(), store.Close())
+	}
+	settings, err := g.updates.prepare(cfg)
+	if err != nil {
+		return nil, errors.Join(err, g.updates.close(), g.zones.close(), store.Close())
+	}
+	g.updates.put(settings)
 	g.startWith(loaded.policy)
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
@@ -120,13 +129,13 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	g.netbios.tasks = &g.tasks
 	if g.wins, err = openWINS(cfg.NetBIOS.WINS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
 		cancel()
-		return nil, errors.Join(err, g.zones.close(), store.Close())
+		return nil, errors.Join(err, g.updates.close(), g.zones.close(), store.Close())
 	}
 	g.netbios.wins = g.wins
 	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
 		cancel()
 		g.netbios.closeAllBut(nil)
-		return nil, errors.Join(err, g.closeWINS(), g.zones.close(), store.Close())
+		return nil, errors.Join(err, g.closeWINS(), g.updates.close(), g.zones.close(), store.Close())
 	}
 	g.runWINS(ctx)
 	g.configureSources(cfg)
@@ -158,7 +167,7 @@ func (g *Guard) run(ctx context.Context) {
 	}
 	socket := g.cfg.Control.Socket
 	for name, task := range map[string]func(context.Context) error{
-		"registry": g.reg.Run, "zones": g.zones.db.Run, "file source": g.files.Run, "probe source": g.probes.Run, "configuration file": g.followConfig,
+		"registry": g.reg.Run, "zones": g.zones.db.Run, "updates": g.updates.book.Run, "front": g.updates.run, "file source": g.files.Run, "probe source": g.probes.Run, "configuration file": g.followConfig,
 		"policy file": g.followPolicy,
 		"control":     func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
 	} {
@@ -183,7 +192,7 @@ func (g *Guard) Close() error {
 	g.netbios.closeAllBut(nil)
 	g.mu.Unlock()
 	g.tasks.Wait()
-	return errors.Join(g.closeWINS(), g.zones.close(), g.store.Close())
+	return errors.Join(g.closeWINS(), g.updates.close(), g.zones.close(), g.store.Close())
 }
 
 // Snapshot returns the live state.
@@ -191,6 +200,8 @@ func (g *Guard) Snapshot() *registry.Snapshot { return g.reg.Snapshot() }
 
 // Zones returns the owned zones.
 func (g *Guard) Zones() *zone.DB { return g.zones.db }
+
+func (g *Guard) updating() *updateService { return g.updates }
 
 // answersDNS notes where an instance of the server answers DNS; status shows the latest one's word.
 func (g *Guard) answersDNS(owner any, addrs []string) {
@@ -208,6 +219,12 @@ func (g *Guard) onlyAnswersDNS(owner any) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.dns = dnsListeners{owner, map[any][]string{owner: g.dns.addrs[owner]}}
+}
+
+// onlyOwner notes that no instance but owner goes on, and leaves it all sockets.
+func (g *Guard) onlyOwner(owner any) {
+	g.onlyAnswersDNS(owner)
+	g.updates.front.Only(owner)
 }
 
 func (g *Guard) listen() control.Listen {
@@ -340,6 +357,13 @@ func (g *Guard) putInForce(content []byte) error {
 	if err != nil {
 		return err
 	}
+	settings, err := g.updates.prepare(cfg)
+	if err != nil {
+		return err
+	}
+	if old := g.updates.settings(); settings.taken && !old.taken || settings.needsFront() && !old.needsFront() {
+		return fmt.Errorf("%s: updates cannot be turned on while nameward runs; restart it", g.path)
+	}
 	ctx := context.Background()
 	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
 		return err
@@ -348,6 +372,7 @@ func (g *Guard) putInForce(content []byte) error {
 		return errors.Join(err, g.netbios.apply(ctx, g.cfg.NetBIOS))
 	}
 	g.zones.follow()
+	g.updates.put(settings)
 	g.cfg = cfg
 	g.takePolicy(pol)
 	ApplyLog(cfg.Log)

@@ -18,6 +18,7 @@ type Handler struct {
 	State interface {
 		Snapshot() *registry.Snapshot
 		Zones() *zone.DB
+		updating() *updateService
 	}
 
 	zones []string // owned zones, until State is there
@@ -28,6 +29,14 @@ func (h *Handler) Name() string { return "nameward" }
 
 // ServeDNS implements plugin.Handler.
 func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	switch {
+	case r.Opcode == dns.OpcodeUpdate:
+		return h.State.updating().serve(ctx, w, r)
+	case isTKEY(r):
+		return h.State.updating().serveTKEY(ctx, w, r)
+	case h.Next == nil && r.Question[0].Qclass != dns.ClassINET:
+		return dns.RcodeRefused, nil
+	}
 	n := now{h.State.Snapshot(), h.State.Zones()}
 	m, outcome := n.answer(r)
 	responses[outcome].Inc()

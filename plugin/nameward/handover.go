@@ -78,7 +78,7 @@ func (h *handover) takeBack(path string, owner any) {
 	defer h.mu.Unlock()
 	if k := h.held[path]; k != nil && k.back == owner {
 		k.owner, k.back = owner, nil
-		k.guard.onlyAnswersDNS(owner)
+		k.guard.onlyOwner(owner)
 	}
 }
 
@@ -92,7 +92,7 @@ func (h *handover) release(path string, owner any) error {
 	}
 	if k.owner != owner {
 		k.back = nil
-		k.guard.onlyAnswersDNS(k.owner)
+		k.guard.onlyOwner(k.owner)
 		return nil
 	}
 	delete(h.held, path)

@@ -9,11 +9,17 @@ import (
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/transport"
 	"github.com/coredns/coredns/plugin/transfer"
+	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/plugin/nameward/front"
 	"github.com/nameward/nameward/registry"
 )
 
-func init() { plugin.Register("nameward", setup) }
+func init() {
+	plugin.Register("nameward", setup)
+	// TKEY queries have class ANY, RFC 2930, Section 4, which CoreDNS keeps from its plugins like class CH.
+	dnsserver.EnableChaos["nameward"] = struct{}{}
+}
 
 // DefaultFile is the configuration file when the directive names none.
 const DefaultFile = "nameward.yaml"
@@ -33,13 +39,20 @@ func setup(c *caddy.Controller) error {
 	}
 	// The context is one for all server blocks of an instance, and another one after a reload.
 	h, owner := &Handler{zones: guards.zonesOf(path, cfg)}, c.Context()
+	block := dnsserver.GetConfig(c)
+	block.AllowOpcode(dns.OpcodeUpdate)
+	front.Watch(block, func(s *dnsserver.Server) { h.State.updating().front.SetServer(owner, s) })
 	c.OnStartup(func() error {
 		g, err := guards.take(path, owner, cfg)
 		if err != nil {
 			return plugin.Error("nameward", err)
 		}
 		h.State = g
-		g.answersDNS(owner, listening(dnsserver.GetConfig(c)))
+		g.answersDNS(owner, listening(block))
+		g.updates.reserve(block.TsigSecret)
+		if err := g.updates.listen(owner, listening(block)); err != nil {
+			return plugin.Error("nameward", err)
+		}
 		return nil
 	})
 	c.OnRestartFailed(func() error {
@@ -47,7 +60,7 @@ func setup(c *caddy.Controller) error {
 		return nil
 	})
 	c.OnShutdown(func() error { return guards.release(path, owner) })
-	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
+	block.AddPlugin(func(next plugin.Handler) plugin.Handler {
 		h.Next = next
 		return h
 	})

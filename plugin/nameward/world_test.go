@@ -80,6 +80,8 @@ type served struct {
 
 func (s *served) Zones() *zone.DB { return s.zones }
 
+func (s *served) updating() *updateService { return nil }
+
 // now is the state of now, with the zones at it.
 func (s *served) now(t testing.TB) now {
 	t.Helper()

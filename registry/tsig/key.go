@@ -1,9 +1,15 @@
 package tsig
 
 import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"os"
 	"regexp"
 	"strings"
@@ -22,7 +28,10 @@ type Key struct {
 // Fudge is how far clocks may be apart in seconds, RFC 8945, Section 10.
 const Fudge = 300
 
-var algorithms = map[string]bool{dns.HmacSHA1: true, dns.HmacSHA224: true, dns.HmacSHA256: true, dns.HmacSHA384: true, dns.HmacSHA512: true}
+// hashes are those of the algorithms, RFC 8945, Section 6.
+var hashes = map[string]func() hash.Hash{
+	dns.HmacSHA1: sha1.New, dns.HmacSHA224: sha256.New224, dns.HmacSHA256: sha256.New, dns.HmacSHA384: sha512.New384, dns.HmacSHA512: sha512.New,
+}
 
 // New checks the parts of a key; the algorithm "" is hmac-sha256.
 func New(algorithm, name, secret string) (Key, error) {
@@ -30,7 +39,7 @@ func New(algorithm, name, secret string) (Key, error) {
 	if algorithm != "" {
 		k.Algorithm = dns.CanonicalName(algorithm)
 	}
-	if !algorithms[k.Algorithm] {
+	if hashes[k.Algorithm] == nil {
 		return Key{}, fmt.Errorf("algorithm %q is none, known are hmac-sha1, -sha224, -sha256, -sha384 and -sha512", algorithm)
 	}
 	if octets, err := base64.StdEncoding.DecodeString(secret); err != nil || len(octets) == 0 {
@@ -84,6 +93,39 @@ func (k Key) IsZero() bool { return k == Key{} }
 
 // Sign has the message signed when it is sent by a dns.Conn, Client or Transfer that knows k.Secrets.
 func (k Key) Sign(m *dns.Msg) { m.SetTsig(k.Name, k.Algorithm, Fudge, time.Now().Unix()) }
+
+// Provider signs and verifies with the key alone.
+func (k Key) Provider() dns.TsigProvider { return provider(k) }
+
+type provider Key
+
+// Generate implements dns.TsigProvider.
+func (p provider) Generate(msg []byte, t *dns.TSIG) ([]byte, error) {
+	secret, err := base64.StdEncoding.DecodeString(p.Secret)
+	switch {
+	case err != nil:
+		return nil, err
+	case dns.CanonicalName(t.Hdr.Name) != p.Name:
+		return nil, dns.ErrSecret
+	case dns.CanonicalName(t.Algorithm) != p.Algorithm:
+		return nil, dns.ErrKeyAlg
+	}
+	h := hmac.New(hashes[p.Algorithm], secret)
+	h.Write(msg)
+	return h.Sum(nil), nil
+}
+
+// Verify implements dns.TsigProvider.
+func (p provider) Verify(msg []byte, t *dns.TSIG) error {
+	want, err := p.Generate(msg, t)
+	if err != nil {
+		return err
+	}
+	if got, err := hex.DecodeString(t.MAC); err != nil || !hmac.Equal(got, want) {
+		return dns.ErrSig
+	}
+	return nil
+}
 
 // Secrets is the key in the form in which miekg/dns wants it.
 func (k Key) Secrets() map[string]string { return map[string]string{k.Name: k.Secret} }

@@ -65,4 +65,16 @@ func TestSign(t *testing.T) {
 	if err := dns.TsigVerify(b, k.Secrets()["gate."], "", false); err != nil {
 		t.Error(err)
 	}
+	if err := dns.TsigVerifyWithProvider(b, k.Provider(), "", false); err != nil {
+		t.Error(err)
+	}
+	other := k
+	other.Secret = "b3RoZXI="
+	if err := dns.TsigVerifyWithProvider(b, other.Provider(), "", false); err != dns.ErrSig {
+		t.Errorf("another secret: %v", err)
+	}
+	other = Key{"other.", k.Algorithm, k.Secret}
+	if err := dns.TsigVerifyWithProvider(b, other.Provider(), "", false); err != dns.ErrSecret {
+		t.Errorf("another name: %v", err)
+	}
 }

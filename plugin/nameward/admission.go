@@ -1,0 +1,299 @@
+package nameward
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/policy"
+	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/updates"
+)
+
+// Reasons of our own; those of the policy are its words.
+const (
+	reasonUnsigned = "unsigned"   // nobody signed it, and the rule does not name the source
+	reasonNobody   = "no-primary" // it was to be handed on, and the zone is owned
+)
+
+// asker is who sent an update.
+type asker struct {
+	source    netip.Addr
+	principal string // who signed it, "" for nobody that we know
+	// vouched says that whoever gets the update next proves the signature, so that it counts as signed.
+	vouched bool
+}
+
+// ruling is what the policy says of an update.
+type ruling struct {
+	pass    []dns.RR       // the changes that are made
+	held    []updates.Held // those that are not, each with the reason
+	refused *updates.Held  // not nil: the update is refused because of this one
+	altered bool           // pass is not what was asked for
+	left    bool           // changes of a role's addresses were left out: its state decides
+}
+
+// admission asks the registration policy about the changes of an update.
+type admission struct {
+	snap  *registry.Snapshot
+	pol   *policy.Policy
+	zone  string
+	who   asker
+	now   time.Time
+	gated bool // the zone is another server's
+}
+
+// admit decides about every change. Records that are added are decided RRset by RRset, so that the policy
+// sees all addresses of one; what is deleted publishes nothing, and is decided by name and type.
+func (a *admission) admit(changes []dns.RR) ruling {
+	var out ruling
+	ruled := make([]verdict, len(changes))
+	for _, set := range changedSets(changes) {
+		if !a.decide(changes, set, ruled, &out) {
+			return out
+		}
+	}
+	for i, rr := range changes {
+		v := &ruled[i]
+		switch {
+		case v.instead != nil:
+			out.pass, out.altered = append(out.pass, v.instead), true
+		case v.kept:
+			out.pass = append(out.pass, rr)
+		default:
+			out.altered = true
+		}
+	}
+	return out
+}
+
+// verdict is what becomes of one change.
+type verdict struct {
+	kept    bool
+	instead dns.RR // a service binding without its hints
+}
+
+// changedSets groups changes by name, type and class, in the order in which they begin.
+func changedSets(changes []dns.RR) (sets [][]int) {
+	type key struct {
+		name          string
+		rrtype, class uint16
+	}
+	at := make(map[key]int, len(changes))
+	for i, rr := range changes {
+		h := rr.Header()
+		k := key{h.Name, h.Rrtype, h.Class}
+		n, ok := at[k]
+		if !ok {
+			n = len(sets)
+			at[k], sets = n, append(sets, nil)
+		}
+		sets[n] = append(sets[n], i)
+	}
+	return sets
+}
+
+// decide asks about changes of one name, type and class. It is false when the update is refused.
+func (a *admission) decide(changes []dns.RR, set []int, ruled []verdict, out *ruling) bool {
+	var few [4]netip.Addr
+	h := changes[set[0]].Header()
+	req := policy.Request{
+		Channel: policy.Update, DNS: h.Name, Type: h.Rrtype, Addrs: few[:0], Source: a.who.source, Principal: a.who.principal, Time: a.now,
+	}
+	owners := make([]int, 0, len(set)) // of the addresses
+	if h.Class == dns.ClassINET {
+		for _, i := range set {
+			for _, addr := range addrsIn(changes[i]) {
+				req.Addrs, owners = append(req.Addrs, addr), append(owners, i)
+			}
+		}
+	}
+	d := a.pol.Decide(a.snap, &req)
+	switch {
+	case d.Verdict == policy.Refuse:
+		return a.refuse(out, changes[set[0]], &d, d.Reason.String())
+	case a.who.principal == "" && !a.who.vouched && !vouches(&d):
+		return a.refuse(out, changes[set[0]], &d, reasonUnsigned)
+	case a.belongsToRole(&d, h):
+		a.leave(out, changes, set, &d)
+		return true
+	}
+	a.apply(changes, set, owners, ruled, &d, out)
+	return true
+}
+
+func (a *admission) refuse(out *ruling, rr dns.RR, d *policy.Decision, reason string) bool {
+	h := a.held(rr, d, updates.Refused)
+	h.Reason = reason
+	*out = ruling{refused: &h}
+	return false
+}
+
+// vouches reports whether the rules that let an update through say who may send it: only then may it be
+// without a signature.
+func vouches(d *policy.Decision) bool {
+	fates := d.Fates()
+	for i := range fates {
+		if fates[i].Kept && !namesSources(fates[i].Rule) {
+			return false
+		}
+	}
+	return namesSources(d.Rule) || len(fates) > 0 && d.Verdict == policy.Strip
+}
+
+// belongsToRole reports changes of what a role's state decides.
+func (a *admission) belongsToRole(d *policy.Decision, h *dns.RR_Header) bool {
+	if d.Role == "" {
+		return false
+	}
+	switch h.Rrtype {
+	case dns.TypeA, dns.TypeAAAA, dns.TypeCNAME, dns.TypeDNAME:
+		return true
+	case dns.TypeANY:
+		return a.gated // of an owned zone, what was registered goes, and the role's addresses stay
+	}
+	return false
+}
+
+// leave passes over changes of what a role's state decides. What a node that does not hold it asks for is
+// parked: it is the node's own, and will be served when it takes over.
+func (a *admission) leave(out *ruling, changes []dns.RR, set []int, d *policy.Decision) {
+	out.left = true
+	for _, i := range set {
+		if changes[i].Header().Class != dns.ClassINET || d.Verdict == policy.Publish {
+			continue // the holder's own word, or a release
+		}
+		fate := updates.Quarantined
+		if d.Verdict == policy.Rewrite {
+			fate = updates.Parked
+		}
+		out.held = append(out.held, a.held(changes[i], d, fate))
+	}
+}
+
+// apply lets through what the policy publishes.
+func (a *admission) apply(changes []dns.RR, set, owners []int, ruled []verdict, d *policy.Decision, out *ruling) {
+	switch d.Verdict {
+	case policy.Publish:
+		for _, i := range set {
+			ruled[i].kept = true
+		}
+		return
+	case policy.Quarantine:
+		if d.Reason == policy.Emptied {
+			a.strip(changes, set, owners, ruled, d, out)
+			return
+		}
+	case policy.Strip:
+		a.strip(changes, set, owners, ruled, d, out)
+		return
+	case policy.Forward:
+		if a.gated {
+			for _, i := range set {
+				ruled[i].kept = true
+			}
+			return
+		}
+	}
+	for _, i := range set {
+		h := a.held(changes[i], d, updates.Quarantined)
+		if d.Verdict == policy.Forward {
+			h.Reason = reasonNobody
+		}
+		out.held = append(out.held, h)
+	}
+}
+
+// strip lets the records through whose addresses are kept. A service binding loses its hints and stays:
+// clients ask for the addresses of its target.
+func (a *admission) strip(changes []dns.RR, set, owners []int, ruled []verdict, d *policy.Decision, out *ruling) {
+	lost := map[int]*policy.Fate{}
+	fates := d.Fates()
+	for n := range fates {
+		if !fates[n].Kept {
+			lost[owners[n]] = &fates[n]
+		}
+	}
+	for _, i := range set {
+		f := lost[i]
+		if f == nil {
+			ruled[i].kept = true
+			continue
+		}
+		ruled[i].instead = withoutHints(changes[i])
+		h := a.held(changes[i], d, updates.Quarantined)
+		h.Reason, h.Rule, h.Alert = f.Reason.String(), f.Rule.ID, f.Rule.Alert
+		out.held = append(out.held, h)
+	}
+}
+
+func (a *admission) held(rr dns.RR, d *policy.Decision, fate updates.Fate) updates.Held {
+	h := rr.Header()
+	return updates.Held{
+		Zone: a.zone, Name: h.Name, Type: h.Rrtype, Deletes: h.Class != dns.ClassINET, Data: dataOf(rr),
+		Source: a.who.source, Principal: a.who.principal, Fate: fate, Role: d.Role, Reason: d.Reason.String(), Rule: d.Rule.ID,
+		Decision: uint64(d.ID), Alert: d.Alert,
+	}
+}
+
+// addrsIn lists the addresses that a record carries, as policy.Request.Addrs has them.
+func addrsIn(rr dns.RR) []netip.Addr {
+	var ips []net.IP
+	switch rr := rr.(type) {
+	case *dns.A:
+		ips = []net.IP{rr.A}
+	case *dns.AAAA:
+		ips = []net.IP{rr.AAAA}
+	case *dns.PTR:
+		if a, ok := registry.ReverseAddr(dns.CanonicalName(rr.Hdr.Name)); ok {
+			return []netip.Addr{a}
+		}
+	case *dns.SVCB:
+		ips = hintsOf(rr)
+	case *dns.HTTPS:
+		ips = hintsOf(&rr.SVCB)
+	}
+	addrs := make([]netip.Addr, 0, len(ips))
+	for _, ip := range ips {
+		if a, ok := netip.AddrFromSlice(ip); ok {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
+}
+
+func hintsOf(rr *dns.SVCB) (ips []net.IP) {
+	for _, v := range rr.Value {
+		ips = append(ips, hints(v)...)
+	}
+	return ips
+}
+
+// dataOf is the data of a record as a zone file has it, "" when there is none.
+func dataOf(rr dns.RR) string {
+	h := rr.Header()
+	if h.Rdlength == 0 {
+		return ""
+	}
+	text := strings.TrimPrefix(rr.String(), h.String())
+	return clipped(text, maxData)
+}
+
+// maxData bounds in octets what is kept of a record's data.
+const maxData = 256
+
+// whyOf says in words why a change was not made, with what the administrator can look up.
+func whyOf(h *updates.Held) string {
+	text := fmt.Sprintf("%s %s: %s", h.Name, dns.Type(h.Type), h.Reason)
+	if h.Rule != "" {
+		text += ", rule " + h.Rule
+	}
+	if h.Role != "" {
+		text += ", role " + h.Role
+	}
+	return text + fmt.Sprintf(", decision %016x", h.Decision)
+}

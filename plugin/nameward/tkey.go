@@ -1,0 +1,78 @@
+package nameward
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/coredns/coredns/plugin/tsig"
+	"github.com/coredns/coredns/request"
+	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/plugin/nameward/front"
+	"github.com/nameward/nameward/registry/config"
+)
+
+// isTKEY reports the queries by which clients agree on a key: RFC 2930, Section 4.
+func isTKEY(r *dns.Msg) bool {
+	return r.Opcode == dns.OpcodeQuery && len(r.Question) == 1 && r.Question[0].Qtype == dns.TypeTKEY
+}
+
+// serveTKEY agrees with a client on a key, or lets the client agree with the primary of a gate whose updates
+// are passed on with the client's signature.
+func (s *updateService) serveTKEY(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	cur := s.cur.Load()
+	behind := cur.primaryFor(dns.CanonicalName(r.Question[0].Name))
+	raw, isRaw := front.From(ctx)
+	if cur.acceptor != nil && isRaw {
+		state := request.Request{W: w, Req: r}
+		source, _ := netip.ParseAddr(state.IP())
+		reply, res := cur.acceptor.Answer(r, source, signer(ctx, w, r))
+		e := s.log.Debug()
+		if res.Err != nil {
+			e = s.sampled.Info().Err(res.Err)
+		}
+		e.Str("outcome", string(res.Outcome)).Stringer("source", source).Str("principal", res.Principal).Msg("GSS-TSIG negotiation")
+		switch {
+		case reply == nil:
+			return dns.RcodeFormatError, nil
+		case res.Err == nil || behind == nil:
+			return dns.RcodeSuccess, w.WriteMsg(reply)
+		}
+	}
+	if behind == nil || !isRaw {
+		return dns.RcodeRefused, nil
+	}
+	response, err := behind.relay(ctx, raw.Raw)
+	if err != nil {
+		s.sampled.Warn().Err(err).Str("zone", behind.Zone).Msg("GSS-TSIG negotiation with the primary")
+		return dns.RcodeServerFailure, nil
+	}
+	_, err = w.Write(response)
+	return dns.RcodeSuccess, err
+}
+
+// signer is the name of the key that a message was proved to be signed by, "" for none.
+func signer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) string {
+	if key, ok := tsig.ValidatedKeyName(ctx); ok {
+		return key
+	}
+	if t := r.IsTsig(); t != nil && w.TsigStatus() == nil {
+		return t.Hdr.Name
+	}
+	return ""
+}
+
+// primaryFor is the gate through which a client agrees on a key of that name with a primary. Clients put the
+// primary's name into it; with one such gate there is no choice.
+func (s *updateSettings) primaryFor(key string) *gate {
+	var best *gate
+	for _, g := range s.gates {
+		if g.Signed != config.GatePass {
+			continue
+		}
+		if best == nil || dns.IsSubDomain(g.Zone, key) && (!dns.IsSubDomain(best.Zone, key) || len(g.Zone) > len(best.Zone)) {
+			best = g
+		}
+	}
+	return best
+}
