@@ -7,6 +7,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/nameward/nameward/policy"
+	"github.com/nameward/nameward/registry"
 )
 
 // rrsets gathers neighbouring records of one owner and type. Nothing behind them is waited for: a zone
@@ -69,7 +70,7 @@ func (r *Record) addIP(ip net.IP) {
 
 // addOwner adds the address that the owner name of a PTR record stands for.
 func (r *Record) addOwner() {
-	if addr, ok := ReverseAddr(r.DNS); ok && len(r.Addrs) == 0 {
+	if addr, ok := registry.ReverseAddr(r.DNS); ok && len(r.Addrs) == 0 {
 		r.add(addr)
 	}
 }

@@ -1,4 +1,4 @@
-package audit
+package registry
 
 import (
 	"net/netip"
@@ -20,8 +20,8 @@ func ReverseAddr(name string) (netip.Addr, bool) {
 }
 
 func reverseIPv4(labels string) (netip.Addr, bool) {
-	addr, ok := parseIPv4([]byte(labels))
-	if !ok {
+	addr, err := netip.ParseAddr(labels)
+	if err != nil || !addr.Is4() {
 		return netip.Addr{}, false
 	}
 	b := addr.As4()
