@@ -32,6 +32,7 @@ type rawConfig struct {
 	socket   text
 	bolt     text
 	policy   text
+	answers  rawAnswers
 	logLevel number
 	logForm  number
 }
@@ -130,6 +131,7 @@ var fileShape = yamlat.Shape[rawConfig]{
 		}},
 		{Key: "netbios", Set: func(d *decoder, n *node, r *rawConfig) { netbiosShape.Decode(d, n, &r.netbios) }},
 		{Key: "policy", Set: func(d *decoder, n *node, r *rawConfig) { r.policy = path(d, n) }},
+		{Key: "answers", Set: func(d *decoder, n *node, r *rawConfig) { answersShape.Decode(d, n, &r.answers) }},
 		{Key: "control", Set: func(d *decoder, n *node, r *rawConfig) { controlShape.Decode(d, n, r) }},
 		{Key: "store", Set: func(d *decoder, n *node, r *rawConfig) { storeShape.Decode(d, n, r) }},
 		{Key: "log", Set: func(d *decoder, n *node, r *rawConfig) { logShape.Decode(d, n, r) }},
