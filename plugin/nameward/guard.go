@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -42,6 +43,7 @@ type Guard struct {
 	notify  *notifier
 
 	policies policyFile
+	answers  atomic.Pointer[answerChoice]
 
 	mu      sync.Mutex // held while a configuration is put in force
 	closed  bool       // no configuration is put in force any more
@@ -107,6 +109,7 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	g.startWith(loaded.policy)
+	g.answers.Store(newAnswerChoice(cfg.Answers, log))
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
 	g.files, g.probes = file.New(g.reg, log), probe.New(g.reg, log)
@@ -183,6 +186,8 @@ func (g *Guard) Close() error {
 
 // Snapshot returns the live state.
 func (g *Guard) Snapshot() *registry.Snapshot { return g.reg.Snapshot() }
+
+func (g *Guard) answerChoice() *answerChoice { return g.answers.Load() }
 
 // answersDNS notes where an instance of the server answers DNS; status shows the latest one's word.
 func (g *Guard) answersDNS(owner any, addrs []string) {
@@ -341,6 +346,7 @@ func (g *Guard) putInForce(content []byte) error {
 	}
 	g.cfg = cfg
 	g.takePolicy(pol)
+	g.answers.Store(newAnswerChoice(cfg.Answers, g.log))
 	ApplyLog(cfg.Log)
 	g.configureSources(cfg)
 	g.reconfigureWINS(cfg.NetBIOS.WINS)

@@ -15,6 +15,9 @@ type Handler struct {
 	Next plugin.Handler
 	// State is what the handler answers from; the guard, in a running server.
 	State interface{ Snapshot() *registry.Snapshot }
+	// Rules are what the answers of the next plugins are held against; the guard, in a running server. Nil:
+	// the built-in policy.
+	Rules answerRules
 
 	zones []string // owned zones, until State is there
 }
@@ -28,7 +31,7 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	m, outcome := answer(snap, r)
 	responses[outcome].Inc()
 	if m == nil {
-		return plugin.NextOrFailure(h.Name(), h.Next, ctx, &scrubber{w, snap}, r)
+		return plugin.NextOrFailure(h.Name(), h.Next, ctx, &scrubber{w, h, r}, r)
 	}
 	if err := w.WriteMsg(m); err != nil {
 		return dns.RcodeServerFailure, err

@@ -38,7 +38,7 @@ func setup(c *caddy.Controller) error {
 		if err != nil {
 			return plugin.Error("nameward", err)
 		}
-		h.State = g
+		h.State, h.Rules = g, g
 		g.answersDNS(owner, listening(dnsserver.GetConfig(c)))
 		return nil
 	})
