@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// mostOverhead is what nameward may cost a query that it has nothing to do with: the share of the queries
-// per second of the same Corefile without it.
+// mostOverhead is what nameward may cost a query that it has nothing to do with: a share of the CPU time
+// of the same Corefile without it. The queries per second say less: upstream and the load generator share
+// the other core, and may be what is waited for.
 const mostOverhead = 0.05
 
 // forwarder is a server that asks upstream for all names: our binary with the built-in Corefile.
@@ -113,7 +114,7 @@ func (f *forwarder) up() error {
 	}
 	defer a.close()
 	for end := time.Now().Add(startLimit); ; time.Sleep(time.Millisecond) {
-		// A name of no world, as the guarded one would answer the others itself.
+		// Any answer will do: the guarded one has its own for this name.
 		if _, err = a.ask(-1); err == nil {
 			return nil
 		}
@@ -167,19 +168,20 @@ func (b *bench) reportAnswers(ours, bare *forwarder) {
 		what        string
 		with, other perfSamples
 	}{{"warm cache", ours.warm, bare.warm}, {"names never asked before", ours.cold, bare.cold}} {
-		ratio := ratios(r.with.qps, r.other.qps).median()
-		b.table.require(ratio > 1-mostOverhead, row{
-			what: "queries per second and core for another server's names, " + r.what + ", against the same Corefile without nameward",
-			ours: figure(r.with.qps.median()), peer: figure(r.other.qps.median()), ratio: fmt.Sprintf("%.3fx", ratio), required: "> 0.95x",
+		cost := ratios(r.with.cpu, r.other.cpu).median()
+		b.table.require(cost < 1+mostOverhead, row{
+			what: "CPU for each query for another server's name, " + r.what + ", against the same Corefile without nameward",
+			ours: fmt.Sprintf("%.2f µs", r.with.cpu.median()), peer: fmt.Sprintf("%.2f µs", r.other.cpu.median()),
+			ratio: fmt.Sprintf("%.3fx", cost), required: fmt.Sprintf("< %.2fx", 1+mostOverhead),
 		})
 		b.table.inform(row{
-			what: "CPU for each of them, " + r.what, ours: fmt.Sprintf("%.2f µs", r.with.cpu.median()), peer: fmt.Sprintf("%.2f µs", r.other.cpu.median()),
-			ratio: fmt.Sprintf("%.3fx", ratios(r.other.cpu, r.with.cpu).median()),
+			what: "queries per second and core for such names, " + r.what, ours: figure(r.with.qps.median()), peer: figure(r.other.qps.median()),
+			ratio: fmt.Sprintf("%.3fx", ratios(r.with.qps, r.other.qps).median()),
 		})
-		for who, s := range map[string]perfSamples{"with nameward": r.with, "without": r.other} {
-			b.table.keep("another server's names, "+r.what+", "+who, "queries/s", s.qps)
-			b.table.keep("another server's names, "+r.what+", "+who, "CPU µs/query", s.cpu)
-		}
+		b.table.keep("another server's names, "+r.what+", with nameward", "queries/s", r.with.qps)
+		b.table.keep("another server's names, "+r.what+", without", "queries/s", r.other.qps)
+		b.table.keep("another server's names, "+r.what+", with nameward", "CPU µs/query", r.with.cpu)
+		b.table.keep("another server's names, "+r.what+", without", "CPU µs/query", r.other.cpu)
 	}
 	lost := ours.lost + bare.lost
 	b.table.require(lost == 0, row{what: "queries lost", ours: fmt.Sprint(lost), required: "0"})

@@ -1,10 +1,12 @@
 package nameward
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/dnstest"
 	"github.com/coredns/coredns/plugin/test"
 	"github.com/google/go-cmp/cmp"
@@ -105,7 +107,8 @@ var answerRows = []answerRow{
 	{what: "an SOA of elsewhere does not", name: "m.else.example.", qtype: dns.TypeA,
 		in:   "m.else.example. 60 IN A 10.9.0.11\n\nother.example. 60 IN SOA a. b. 1 2 3 4 5",
 		want: "\n\n" + emptied("m.else.example.")},
-	{what: "another class is not ours", name: "m.else.example.", qtype: dns.TypeA, in: "m.else.example. 60 CH TXT x"},
+	{what: "another class", name: "m.else.example.", qtype: dns.TypeA, in: "m.else.example. 60 CH TXT x"},
+	{what: "an address of another class", name: "m.else.example.", qtype: dns.TypeA, in: "m.else.example. 60 CH A 10.9.0.11", want: "\n\n" + emptied("m.else.example.")},
 
 	{what: "glue of NS", name: "else.example.", qtype: dns.TypeNS, in: "else.example. 60 IN NS ns.else.example.\n\n\n\nns.else.example. 60 IN A 10.9.0.11",
 		want: "else.example. 60 IN NS ns.else.example."},
@@ -300,6 +303,7 @@ rules:
   - {id: exception, names: [known.else.example.], classes: [management], action: publish}
   - {id: theirs, names: [.theirs.example.], action: forward}
   - {id: no-text, names: [.else.example.], types: [TXT], action: quarantine}
+  - {id: no-location, types: [LOC, HTTPS], action: strip}
   - {id: bad, names: [bad.example.], action: refuse}
   - {id: no-mail, names: ["@guarded"], types: [AAAA], action: quarantine}
   - {id: dmz, classes: [dmz], action: strip}
@@ -321,6 +325,8 @@ func TestScrubByPolicy(t *testing.T) {
 		{what: "a class of the policy", name: "www.else.example.", qtype: dns.TypeA,
 			in: lines("www.else.example. 60 IN A 203.0.113.9", "www.else.example. 60 IN A 203.0.113.200"), want: "www.else.example. 60 IN A 203.0.113.9"},
 		{what: "quarantined", name: "www.else.example.", qtype: dns.TypeTXT, in: "www.else.example. 60 IN TXT x", want: "\n\n" + emptied("www.else.example.")},
+		{what: "stripped without having an address", name: "www.else.example.", qtype: dns.TypeLOC, in: "www.else.example. 60 IN LOC 1 N 1 E 0m", want: "\n\n" + emptied("www.else.example.")},
+		{what: "a binding that is stripped", name: "www.else.example.", qtype: dns.TypeHTTPS, in: `www.else.example. 60 IN HTTPS 1 . ipv4hint="203.0.113.9"`, want: "www.else.example. 60 IN HTTPS 1 ."},
 		{what: "quarantined for all types", name: "gone.example.", qtype: dns.TypeCAA, in: `gone.example. 60 IN CAA 0 issue "ca.example"`, want: "\n\n" + emptied("gone.example.")},
 		{what: "refused", name: "bad.example.", qtype: dns.TypeA, in: "bad.example. 60 IN A 203.0.113.9", want: "\n", code: dns.RcodeRefused, why: ScrubRefused},
 		{what: "refused at the end of a chain", name: "a.else.example.", qtype: dns.TypeA, in: lines("a.else.example. 60 IN CNAME bad.example.", "bad.example. 60 IN A 203.0.113.9"),
@@ -458,6 +464,21 @@ func blocked(m *dns.Msg) bool {
 	return false
 }
 
+// TestScrubLongChain: there is no limit on the links of a chain but the size of the message.
+func TestScrubLongChain(t *testing.T) {
+	const links = 200
+	var in strings.Builder
+	for i := range links {
+		fmt.Fprintf(&in, "l%d.else.example. 60 IN CNAME l%d.else.example.\n", i, i+1)
+	}
+	fmt.Fprintf(&in, "l%d.else.example. 60 IN CNAME mail.other.example.\n", links)
+	m := upstream(t, "l0.else.example.", dns.TypeA, 0, in.String())
+	got, _ := reviewOf(newRegistry(t).Snapshot(), m).scrub(m)
+	if got == nil || len(got.Answer) != links+2 || got.Answer[links+1].String() != "mail.other.example.\t5\tIN\tA\t192.0.2.11" {
+		t.Errorf("got %v", got)
+	}
+}
+
 // TestScrubKeepsOPT: what upstream says about itself stays, in a copy.
 func TestScrubKeepsOPT(t *testing.T) {
 	m := upstream(t, "m.else.example.", dns.TypeA, 0, "m.else.example. 60 IN A 10.9.0.11")
@@ -539,3 +560,24 @@ func BenchmarkScrubPassed(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkServePassed is all that a query for another server's name costs here.
+func BenchmarkServePassed(b *testing.B) {
+	m := upstream(b, "www.else.example.", dns.TypeA, 0, lines("www.else.example. 60 IN A 203.0.113.9", "www.else.example. 60 IN A 203.0.113.10"))
+	next := plugin.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, _ *dns.Msg) (int, error) { return 0, w.WriteMsg(m) })
+	h := &Handler{Next: next, State: newRegistry(b)}
+	for name, handler := range map[string]plugin.Handler{"with": h, "without": next} {
+		b.Run(name, func(b *testing.B) {
+			w := nowhere{&test.ResponseWriter{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				handler.ServeDNS(b.Context(), w, m)
+			}
+		})
+	}
+}
+
+// nowhere takes messages and forgets them.
+type nowhere struct{ dns.ResponseWriter }
+
+func (nowhere) WriteMsg(*dns.Msg) error { return nil }

@@ -10,17 +10,18 @@ import (
 
 // chain is what the aliases in an answer make of the name that was asked for.
 type chain struct {
-	names map[string]bool // owners of the aliases followed, lower case
-	last  string          // the name at the end, lower case
-	text  string          // as the last alias has it
-	end   *dns.Msg        // what we answer for last; nil: that is upstream's
-	cut   bool            // an alias is there no longer, and what stood behind it is out of reach
+	names  map[string]bool // owners of the aliases followed, lower case
+	dnames map[string]bool // owners of the DNAMEs that some of them are made of
+	last   string          // the name at the end, lower case
+	text   string          // as the last alias has it
+	end    *dns.Msg        // what we answer for last; nil: that is upstream's
+	cut    bool            // an alias is there no longer, and what stood behind it is out of reach
 }
 
 // follow goes along the aliases from the name that was asked for, RFC 1034, Section 3.6.2, to the first
 // name that is ours or to the end. No alias is followed twice, so that a loop ends too.
 func (c *cleaning) follow() chain {
-	ch := chain{names: map[string]bool{}}
+	ch := chain{names: map[string]bool{}, dnames: map[string]bool{}}
 	if len(c.in.Question) != 1 {
 		return ch
 	}
@@ -65,10 +66,22 @@ func (c *cleaning) next(ch *chain) string {
 	case dname != nil && len(dname.left()) == 0, cname != nil && len(cname.left()) == 0:
 		ch.cut = true
 		return ""
-	case cname != nil:
-		return cname.rrs[0].(*dns.CNAME).Target
 	case dname != nil:
-		return substituted(ch.text, dname.rrs[0].(*dns.DNAME))
+		ch.dnames[dname.name] = true
+	}
+	return target(cname, dname, ch.text)
+}
+
+// target is where a CNAME leads, or a DNAME above a name if there is none.
+func target(cname, dname *rrset, name string) string {
+	if cname != nil {
+		if rr, ok := cname.rrs[0].(*dns.CNAME); ok {
+			return rr.Target
+		}
+	} else if dname != nil {
+		if rr, ok := dname.rrs[0].(*dns.DNAME); ok {
+			return substituted(name, rr)
+		}
 	}
 	return ""
 }
@@ -131,26 +144,13 @@ func (c *cleaning) ended(ch *chain) *dns.Msg {
 func (c *cleaning) aliases(ch *chain) []dns.RR {
 	var out []dns.RR
 	for _, rr := range c.in.Answer {
-		h := rr.Header()
-		rrtype, name := h.Rrtype, strings.ToLower(h.Name)
+		rrtype, name := rr.Header().Rrtype, strings.ToLower(rr.Header().Name)
 		if sig, ok := rr.(*dns.RRSIG); ok {
 			rrtype = sig.TypeCovered
 		}
-		switch {
-		case c.changed[setKey{name, rrtype}]:
-		case rrtype == dns.TypeCNAME && ch.names[name], rrtype == dns.TypeDNAME && ch.through(name):
+		if rrtype == dns.TypeCNAME && ch.names[name] || rrtype == dns.TypeDNAME && ch.dnames[name] {
 			out = append(out, rr)
 		}
 	}
 	return out
-}
-
-// through reports whether an alias of the chain was made of a DNAME at the name.
-func (ch *chain) through(dname string) bool {
-	for name := range ch.names {
-		if below(name, dname) {
-			return true
-		}
-	}
-	return false
 }

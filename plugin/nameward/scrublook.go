@@ -36,7 +36,7 @@ func (v *review) suspects(m *dns.Msg) bool {
 
 func (v *review) suspectsRR(rr dns.RR, inAnswer bool) bool {
 	h := rr.Header()
-	if h.Class != dns.ClassINET || h.Rrtype == dns.TypeOPT {
+	if h.Rrtype == dns.TypeOPT {
 		return false
 	}
 	if h.Name != v.owner || v.owner == "" {

@@ -21,7 +21,7 @@ const (
 	additionalSection
 )
 
-// setKey names an RRset: owner in lower case, class IN.
+// setKey names an RRset: owner in lower case, whatever the class.
 type setKey struct {
 	name   string
 	rrtype uint16
@@ -49,12 +49,12 @@ func (s *rrset) left() []dns.RR {
 
 func (s *rrset) become(rrs []dns.RR) { s.changed, s.out = true, rrs }
 
-// gather makes the RRsets of a section. Signatures and what is of no zone are in none.
+// gather makes the RRsets of a section. Signatures and OPT are in none.
 func (c *cleaning) gather(at section, rrs []dns.RR) {
 	sets := map[setKey]*rrset{}
 	for _, rr := range rrs {
 		h := rr.Header()
-		if h.Class != dns.ClassINET || h.Rrtype == dns.TypeOPT || h.Rrtype == dns.TypeRRSIG {
+		if h.Rrtype == dns.TypeOPT || h.Rrtype == dns.TypeRRSIG {
 			continue
 		}
 		key := setKey{strings.ToLower(h.Name), h.Rrtype}
@@ -72,9 +72,6 @@ func (c *cleaning) gather(at section, rrs []dns.RR) {
 // setOf finds the RRset that a record of a section is in, nil for none.
 func (c *cleaning) setOf(at section, rr dns.RR) *rrset {
 	h := rr.Header()
-	if h.Class != dns.ClassINET {
-		return nil
-	}
 	return c.sets[at][setKey{strings.ToLower(h.Name), h.Rrtype}]
 }
 
@@ -86,7 +83,7 @@ func (c *cleaning) decide(s *rrset) {
 		c.takeHints(s)
 	}
 	switch {
-	case withholds(&d):
+	case withholds(s, &d):
 		s.refused = d.Verdict == policy.Refuse
 		s.become(nil)
 	case c.takeLive(s):
@@ -127,7 +124,7 @@ func (c *cleaning) ask(s *rrset) policy.Decision {
 		}
 	case bindingValues(s.rrs[0]) != nil && d.Reason == policy.Emptied:
 		req.Addrs = nil
-		if bare := c.policy.Decide(c.snap, &req); withholds(&bare) {
+		if bare := c.policy.Decide(c.snap, &req); withholds(s, &bare) {
 			return bare
 		}
 	}
@@ -135,9 +132,16 @@ func (c *cleaning) ask(s *rrset) policy.Decision {
 }
 
 // withholds reports whether a decision is that the whole RRset is not published, as opposed to one whose
-// addresses are gone.
-func withholds(d *policy.Decision) bool {
-	return d.Verdict == policy.Refuse || d.Verdict == policy.Quarantine && d.Reason != policy.Emptied && d.Reason != policy.NoHolder
+// addresses are gone. Stripping an RRset that has none leaves nothing of it, but for a service binding,
+// which needs no hints.
+func withholds(s *rrset, d *policy.Decision) bool {
+	switch {
+	case d.Verdict == policy.Refuse:
+		return true
+	case d.Verdict != policy.Quarantine, d.Reason == policy.NoHolder:
+		return false
+	}
+	return d.Reason != policy.Emptied || len(d.Fates()) == 0 && bindingValues(s.rrs[0]) == nil
 }
 
 // appendAddrs adds the addresses that a record carries: for PTR the one that its owner name stands for.
