@@ -171,6 +171,11 @@ func TestSchemaRejects(t *testing.T) {
 		"wins database":     wins("mode: own, database: ''"),
 		"policy":            good + "policy: [policy.yaml]\n",
 		"policy path":       good + "policy: ''\n",
+		"answers key":       good + "answers: {unsigned: strip}\n",
+		"answers signed":    good + "answers: {signed: pass}\n",
+		"rebinding":         good + "answers: {rebinding: {}}\n",
+		"rebinding zone":    good + "answers: {rebinding: {private_zones: [lan]}}\n",
+		"rebinding twice":   good + "answers: {rebinding: {private_zones: [lan., lan.]}}\n",
 		"log level":         good + "log: {level: trace}\n",
 		"socket":            good + "control: {socket: ''}\n",
 	} {

@@ -27,7 +27,7 @@ var nameward string
 // peers are the programs that the tests run against; they are looked for once.
 var peers = []string{
 	"ip", "bash", "setpriv", "dig", "named", "dnsperf", "nmblookup", "nmbd", "nbtscan", "nmap",
-	"nsupdate", "tcpdump", "samba", "samba-tool", "smbtorture",
+	"nsupdate", "delv", "dnssec-keygen", "dnssec-signzone", "tcpdump", "samba", "samba-tool", "smbtorture",
 	"krb5kdc", "kadmin.local", "kdb5_util", "kinit",
 }
 

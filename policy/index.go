@@ -27,6 +27,7 @@ type index struct {
 	expiring []expiring
 	class    bart.Table[string] // of the policy's own classes
 	hasClass bool
+	screens  screens
 }
 
 type typeKey struct {

@@ -26,6 +26,7 @@ var measurements = []measurement{
 	{"switch", measureSwitch, 15 * time.Minute},
 	{"file", measureClaimFile, 5 * time.Minute},
 	{"dns", measureDNS, 15 * time.Minute},
+	{"answers", measureAnswers, 10 * time.Minute},
 	{"nbns", measureNBNS, 5 * time.Minute},
 	{"wins", measureWINS, 20 * time.Minute},
 	{"start", measureStart, 5 * time.Minute},
@@ -71,6 +72,8 @@ func main() {
 			os.Exit(loadMain(os.Args[2:]))
 		case deadVerb:
 			os.Exit(deadMain(os.Args[2:]))
+		case upstreamVerb:
+			os.Exit(upstreamMain(os.Args[2:]))
 		}
 	}
 	os.Exit(run())

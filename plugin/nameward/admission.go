@@ -2,7 +2,6 @@ package nameward
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -107,8 +106,9 @@ func (a *admission) decide(changes []dns.RR, set []int, ruled []verdict, out *ru
 	owners := make([]int, 0, len(set)) // of the addresses
 	if h.Class == dns.ClassINET {
 		for _, i := range set {
-			for _, addr := range addrsIn(changes[i]) {
-				req.Addrs, owners = append(req.Addrs, addr), append(owners, i)
+			req.Addrs = appendAddrs(req.Addrs, changes[i])
+			for len(owners) < len(req.Addrs) {
+				owners = append(owners, i)
 			}
 		}
 	}
@@ -211,11 +211,11 @@ func (a *admission) apply(changes []dns.RR, set, owners []int, ruled []verdict, 
 // strip lets the records through whose addresses are kept. A service binding loses its hints and stays:
 // clients ask for the addresses of its target.
 func (a *admission) strip(changes []dns.RR, set, owners []int, ruled []verdict, d *policy.Decision, out *ruling) {
-	lost := map[int]*policy.Fate{}
+	lost, bad := map[int]*policy.Fate{}, map[netip.Addr]bool{}
 	fates := d.Fates()
 	for n := range fates {
 		if !fates[n].Kept {
-			lost[owners[n]] = &fates[n]
+			lost[owners[n]], bad[fates[n].Addr] = &fates[n], true
 		}
 	}
 	for _, i := range set {
@@ -224,7 +224,9 @@ func (a *admission) strip(changes []dns.RR, set, owners []int, ruled []verdict, 
 			ruled[i].kept = true
 			continue
 		}
-		ruled[i].instead = withoutHints(changes[i])
+		if bindingValues(changes[i]) != nil {
+			ruled[i].instead = withoutHints(changes[i], func(addr netip.Addr) bool { return bad[addr] })
+		}
 		h := a.held(changes[i], d, updates.Quarantined)
 		h.Reason, h.Rule, h.Alert = f.Reason.String(), f.Rule.ID, f.Rule.Alert
 		out.held = append(out.held, h)
@@ -238,39 +240,6 @@ func (a *admission) held(rr dns.RR, d *policy.Decision, fate updates.Fate) updat
 		Source: a.who.source, Principal: a.who.principal, Fate: fate, Role: d.Role, Reason: d.Reason.String(), Rule: d.Rule.ID,
 		Decision: uint64(d.ID), Alert: d.Alert,
 	}
-}
-
-// addrsIn lists the addresses that a record carries, as policy.Request.Addrs has them.
-func addrsIn(rr dns.RR) []netip.Addr {
-	var ips []net.IP
-	switch rr := rr.(type) {
-	case *dns.A:
-		ips = []net.IP{rr.A}
-	case *dns.AAAA:
-		ips = []net.IP{rr.AAAA}
-	case *dns.PTR:
-		if a, ok := registry.ReverseAddr(dns.CanonicalName(rr.Hdr.Name)); ok {
-			return []netip.Addr{a}
-		}
-	case *dns.SVCB:
-		ips = hintsOf(rr)
-	case *dns.HTTPS:
-		ips = hintsOf(&rr.SVCB)
-	}
-	addrs := make([]netip.Addr, 0, len(ips))
-	for _, ip := range ips {
-		if a, ok := netip.AddrFromSlice(ip); ok {
-			addrs = append(addrs, a)
-		}
-	}
-	return addrs
-}
-
-func hintsOf(rr *dns.SVCB) (ips []net.IP) {
-	for _, v := range rr.Value {
-		ips = append(ips, hints(v)...)
-	}
-	return ips
 }
 
 // dataOf is the data of a record as a zone file has it, "" when there is none.

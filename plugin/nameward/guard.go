@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -45,6 +46,7 @@ type Guard struct {
 	updates *updateService
 
 	policies policyFile
+	answers  atomic.Pointer[answerChoice]
 
 	mu      sync.Mutex // held while a configuration is put in force
 	closed  bool       // no configuration is put in force any more
@@ -121,6 +123,7 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	}
 	g.updates.put(settings)
 	g.startWith(loaded.policy)
+	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, log))
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
 	g.files, g.probes = file.New(g.reg, log), probe.New(g.reg, log)
@@ -201,7 +204,8 @@ func (g *Guard) Snapshot() *registry.Snapshot { return g.reg.Snapshot() }
 // Zones returns the owned zones.
 func (g *Guard) Zones() *zone.DB { return g.zones.db }
 
-func (g *Guard) updating() *updateService { return g.updates }
+func (g *Guard) updating() *updateService    { return g.updates }
+func (g *Guard) answerChoice() *answerChoice { return g.answers.Load() }
 
 // answersDNS notes where an instance of the server answers DNS; status shows the latest one's word.
 func (g *Guard) answersDNS(owner any, addrs []string) {
@@ -375,6 +379,7 @@ func (g *Guard) putInForce(content []byte) error {
 	g.updates.put(settings)
 	g.cfg = cfg
 	g.takePolicy(pol)
+	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, g.log))
 	ApplyLog(cfg.Log)
 	g.configureSources(cfg)
 	g.reconfigureWINS(cfg.NetBIOS.WINS)

@@ -20,6 +20,9 @@ type Handler struct {
 		Zones() *zone.DB
 		updating() *updateService
 	}
+	// Rules are what the answers of the next plugins are held against; the guard, in a running server. Nil:
+	// the built-in policy.
+	Rules answerRules
 
 	zones []string // owned zones, until State is there
 }
@@ -41,7 +44,7 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	m, outcome := n.answer(r)
 	responses[outcome].Inc()
 	if m == nil {
-		return plugin.NextOrFailure(h.Name(), h.Next, ctx, &scrubber{w, n.snap}, r)
+		return plugin.NextOrFailure(h.Name(), h.Next, ctx, &scrubber{w, h, r}, r)
 	}
 	if outcome == Aliased {
 		m = completed(ctx, w, r, m)
@@ -146,7 +149,7 @@ func (n now) answerPTR(r *dns.Msg, e registry.Entry, owner string) (*dns.Msg, Ou
 		return n.negative(r, e.Zone, dns.RcodeNameError)
 	case p != nil && r.Question[0].Qtype == dns.TypePTR:
 		m := reply(r)
-		m.Answer = []dns.RR{&dns.PTR{Hdr: header(r.Question[0].Name, dns.TypePTR, p.TTL), Ptr: p.Target}}
+		m.Answer = []dns.RR{ptrRR(r.Question[0].Name, p)}
 		return m, Answered
 	}
 	return n.answerOther(r, e, owner)

@@ -37,8 +37,33 @@ var responses = func() (c [outcomes]prometheus.Counter) {
 	return c
 }()
 
-// scrubbed counts the answers of the next plugins that held something that must not be published.
-var scrubbed = promauto.NewCounter(prometheus.CounterOpts{
-	Namespace: plugin.Namespace, Subsystem: "nameward", Name: "upstream_scrubbed_answers_total",
-	Help: "Answers of the next plugins that were changed because they held filtered addresses or addresses of guarded names.",
-})
+// ScrubOutcome is why an answer of the next plugins was changed. Its words are metric labels; of several
+// the last one counts.
+type ScrubOutcome uint8
+
+// The outcomes of an answer that was changed.
+const (
+	ScrubStripped  ScrubOutcome = iota // without what the policy holds back
+	ScrubGate                          // with this guard as primary of a gated zone
+	ScrubLive                          // with what is live of a guarded name
+	ScrubRebinding                     // without a private address of a public name
+	ScrubServfail                      // SERVFAIL instead of signed records that would not validate
+	ScrubRefused                       // REFUSED, because the policy says so
+	scrubOutcomes
+)
+
+func (o ScrubOutcome) String() string {
+	return [...]string{"stripped", "gate", "live", "rebinding", "servfail", "refused"}[o]
+}
+
+// scrubbed counts the answers of the next plugins that had to be changed.
+var scrubbed = func() (c [scrubOutcomes]prometheus.Counter) {
+	vec := promauto.NewCounterVec(prometheus.CounterOpts{
+		Namespace: plugin.Namespace, Subsystem: "nameward", Name: "upstream_scrubbed_answers_total",
+		Help: "Answers of the next plugins that were changed, by outcome.",
+	}, []string{"outcome"})
+	for o := range scrubOutcomes {
+		c[o] = vec.WithLabelValues(o.String())
+	}
+	return c
+}()

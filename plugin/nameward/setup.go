@@ -47,7 +47,7 @@ func setup(c *caddy.Controller) error {
 		if err != nil {
 			return plugin.Error("nameward", err)
 		}
-		h.State = g
+		h.State, h.Rules = g, g
 		g.answersDNS(owner, listening(block))
 		g.updates.reserve(block.TsigSecret)
 		if err := g.updates.listen(owner, listening(block)); err != nil {

@@ -146,7 +146,13 @@ func claim(t testing.TB, r claimed, role string, nodes ...string) {
 // newRegistry runs the world in the state that newWorld describes.
 func newRegistry(t testing.TB) *served {
 	t.Helper()
-	r := run(t, newWorld())
+	return runWorld(t, newWorld())
+}
+
+// runWorld is newRegistry for a world that has more than newWorld.
+func runWorld(t testing.TB, w *registry.World) *served {
+	t.Helper()
+	r := run(t, w)
 	for _, role := range []string{"mailbox", "sub", "gone"} {
 		claim(t, r, role, "ex1")
 	}

@@ -126,3 +126,7 @@ func header(owner string, rrtype uint16, ttl uint32) dns.RR_Header {
 }
 
 func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
+
+func ptrRR(owner string, p *registry.PTRState) dns.RR {
+	return &dns.PTR{Hdr: header(owner, dns.TypePTR, p.TTL), Ptr: p.Target}
+}

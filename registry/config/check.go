@@ -102,6 +102,7 @@ func (c *checker) config(r *rawConfig) *Config {
 	if r.policy.OK {
 		out.Policy = relativeTo(c.file, r.policy.Value)
 	}
+	out.Answers = c.answers(&r.answers)
 	out.Log = Log{Level: logLevels[r.logLevel.Or(1)], Format: logFormats[r.logForm.Or(0)]}
 	return out
 }

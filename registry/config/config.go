@@ -19,6 +19,7 @@ type Config struct {
 	Control Control
 	Store   Store
 	Log     Log
+	Answers Answers
 	Policy  string // path of the file with the registration rules; "" for the built-in ones
 }
 

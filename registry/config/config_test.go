@@ -126,6 +126,7 @@ func TestDefaults(t *testing.T) {
 		Updates: Updates{Limits: UpdateLimits{Records: 1_000_000, Queue: 8192, Gated: 1024}},
 		Store:   Store{"/var/lib/nameward/nameward.db", "/var/lib/nameward/zones.db", "/var/lib/nameward/updates.db"},
 		Log:     Log{"info", "json"},
+		Answers: Answers{Signed: SignedStrip},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -202,6 +203,20 @@ func TestWINS(t *testing.T) {
 				t.Errorf("-want +got:\n%s", cmp.Diff(tt.want, got))
 			}
 		})
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	for text, want := range map[string]Answers{
+		"":                              {Signed: SignedStrip},
+		"answers: {signed: servfail}\n": {Signed: SignedServfail},
+		"answers: {rebinding: {private_zones: []}}\n":          {Signed: SignedStrip, Rebinding: Rebinding{On: true}},
+		"answers: {rebinding: {private_zones: [Lan., a.b]}}\n": {Signed: SignedStrip, Rebinding: Rebinding{On: true, PrivateZones: []string{"lan.", "a.b."}}},
+	} {
+		c := parse(t, "clusters: [{name: c, nodes: {a: {public: [192.0.2.1]}}}]\n"+text)
+		if diff := cmp.Diff(want, c.Answers); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", text, diff)
+		}
 	}
 }
 

@@ -38,6 +38,8 @@ func Keys() []string {
 	add("netbios.node_status", statusShape.Keys())
 	add("netbios.wins", winsShape.Keys())
 	add("netbios.wins.limits", limitsShape.Keys())
+	add("answers", answersShape.Keys())
+	add("answers.rebinding", rebindingShape.Keys())
 	add("control", controlShape.Keys())
 	add("store", storeShape.Keys())
 	add("log", logShape.Keys())

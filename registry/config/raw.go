@@ -35,6 +35,7 @@ type rawConfig struct {
 	updatesDB text
 	updates   rawUpdates
 	policy    text
+	answers   rawAnswers
 	logLevel  number
 	logForm   number
 }
@@ -135,6 +136,7 @@ var fileShape = yamlat.Shape[rawConfig]{
 		{Key: "updates", Set: func(d *decoder, n *node, r *rawConfig) { updatesShape.Decode(d, n, &r.updates) }},
 		{Key: "netbios", Set: func(d *decoder, n *node, r *rawConfig) { netbiosShape.Decode(d, n, &r.netbios) }},
 		{Key: "policy", Set: func(d *decoder, n *node, r *rawConfig) { r.policy = path(d, n) }},
+		{Key: "answers", Set: func(d *decoder, n *node, r *rawConfig) { answersShape.Decode(d, n, &r.answers) }},
 		{Key: "control", Set: func(d *decoder, n *node, r *rawConfig) { controlShape.Decode(d, n, r) }},
 		{Key: "store", Set: func(d *decoder, n *node, r *rawConfig) { storeShape.Decode(d, n, r) }},
 		{Key: "log", Set: func(d *decoder, n *node, r *rawConfig) { logShape.Decode(d, n, r) }},
