@@ -1,3 +1,0 @@
-// Package updates notes what of dynamic updates was not published. This is its shape alone; what keeps it
-// comes with the next commits.
-package updates
