@@ -404,3 +404,30 @@ func TestAtOnce(t *testing.T) {
 	cancel()
 	run.Wait()
 }
+
+// TestHalfSaved: of many entries the first ones are saved when the disk fails, and then the others.
+func TestHalfSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		for i := range 5000 {
+			l.book.table.Note(update(i, i), time.Now())
+		}
+		appends := 0
+		l.journal.Slow(func() {
+			if appends++; appends == 2 {
+				l.journal.Fail(errDisk)
+			}
+		})
+		if err := l.flush(); !errors.Is(err, errDisk) || appends != 2 {
+			t.Errorf("%v after %d writes", err, appends)
+		}
+		// The last try is made at once.
+		l.journal.Fail(nil)
+		l.stop()
+		l.open()
+		defer func() { l.stop() }()
+		if n := len(l.book.List()); n != 5000 {
+			t.Errorf("%d are left of 5000", n)
+		}
+	})
+}
