@@ -12,6 +12,7 @@ import (
 
 	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/held"
 )
 
 func newStatus() *cobra.Command {
@@ -146,7 +147,7 @@ func printWINS(w io.Writer, st *control.WINSStatus) {
 	}
 	add(st.Records[wins.Released.String()], "released")
 	add(st.Records[wins.Tombstone.String()], "tombstones")
-	for _, f := range wins.Fates {
+	for _, f := range held.Fates {
 		add(st.Held[f.String()], f.String())
 	}
 	add(int(st.Dropped), "given up for want of room")

@@ -42,19 +42,6 @@ func (c *Counts) add(r *Record, now Stamp, t *Timers) {
 	}
 }
 
-// HeldByFate returns the numbers of what is held.
-func (d *Database) HeldByFate() map[Fate]int { return d.held.byFate() }
-
-func (t *heldTable) byFate() map[Fate]int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := map[Fate]int{}
-	for _, e := range t.entries {
-		n[e.Value.(*heldEntry).Fate]++
-	}
-	return n
-}
-
 // Settings returns what is in force.
 func (d *Database) Settings() Settings { return *d.settings.Load() }
 

@@ -42,7 +42,7 @@ type Database struct {
 	opened    time.Time
 	counters  [Release + 1][outcomes]atomic.Uint64
 
-	held       heldTable
+	held       *heldTable
 	outbox     outbox
 	challenges atomic.Int64 // under way
 	since      atomic.Int64 // when the batch in hand was begun, in nanoseconds since 1970; 0: there is none
@@ -114,7 +114,7 @@ func Open(j Journal, set Settings, guard Guard, challenge Challenger, log zerolo
 		return nil, fmt.Errorf("reading the WINS database: %w", err)
 	}
 	d.edits = 1
-	d.held.loaded()
+	d.held.Loaded()
 	d.cur.Store(l.snapshot())
 	// The first batch tells its number, and whether the disk takes anything.
 	seq, err := j.Append(appendVersion(nil, d.Snapshot().Version))
@@ -154,12 +154,11 @@ func (l *loader) load(batch []byte) error {
 			}
 		case tagHeld:
 			if h := u.held(); u.err == nil {
-				l.d.held.remove(h.key())
-				l.d.held.insert(h, max(h.Last, 1))
+				l.d.held.Load(h)
 			}
 		case tagHeldGone:
 			if k := u.heldKey(); u.err == nil {
-				l.d.held.remove(k)
+				l.d.held.LoadGone(k)
 			}
 		case tagOut:
 			if o := u.out(); u.err == nil {
@@ -413,6 +412,3 @@ func stringers(addrs []netbios.Address) []fmt.Stringer {
 	}
 	return out
 }
-
-// Held lists what was asked for and is not, or not yet, published.
-func (d *Database) Held() []Held { return d.held.list() }

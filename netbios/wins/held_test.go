@@ -2,7 +2,7 @@ package wins
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"math"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -24,80 +24,6 @@ func labHeld(name int, source IPv4, fate Fate) Held {
 
 func sourceOf(i int) IPv4 { return IPv4{10, byte(i >> 16), byte(i >> 8), byte(i)} }
 
-func TestHeldBounds(t *testing.T) {
-	h := newHeldTable()
-	table := &h
-	for i := range 100 {
-		table.note(labHeld(i, sourceOf(1), IsParked), 1)
-	}
-	// One address: what is new is left out, what is known is counted.
-	for i := range 1000 {
-		table.note(labHeld(i+1000, sourceOf(2), IsQuarantined), 2)
-	}
-	table.note(labHeld(1000, sourceOf(2), IsQuarantined), 3)
-	if c := table.counts(); c.Others != maxHeldOfSource || c.Dropped != 1000-maxHeldOfSource || c.Parked != 100 {
-		t.Errorf("%+v", c)
-	}
-	// All: the entry that was quiet for longest goes, and that is not the one that was counted just now.
-	for i := range maxHeld {
-		table.note(labHeld(0, sourceOf(1000+i), IsRefused), 4)
-		if i == maxHeld/2 {
-			table.note(labHeld(1000, sourceOf(2), IsQuarantined), 5)
-		}
-	}
-	if c := table.counts(); c.Others != maxHeld || c.Parked != 100 {
-		t.Errorf("%+v", c)
-	}
-	if n := table.bySource[sourceOf(2)]; n != 1 {
-		t.Errorf("%d entries of the source that was quiet, want the one that was not", n)
-	}
-	found := false
-	for _, e := range table.list() {
-		found = found || e.Source == sourceOf(2).Addr() && e.Count == 3 && e.First == 2 && e.Last == 5
-	}
-	if !found {
-		t.Error("the entry that was counted again is not there")
-	}
-	for i := range 100 {
-		k := labHeld(i, sourceOf(1), IsParked)
-		if !table.forget(k.key(), IsParked) {
-			t.Fatalf("parked entry %d was pushed out", i)
-		}
-	}
-}
-
-// TestHeldCounts compares the counts with the list over random histories.
-func TestHeldCounts(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 1))
-	h := newHeldTable()
-	table := &h
-	for i := range 50_000 {
-		e := labHeld(rnd.IntN(400), sourceOf(rnd.IntN(60)), Fate(1+rnd.IntN(4)))
-		if rnd.IntN(5) == 0 {
-			table.forget(e.key(), e.Fate)
-		} else {
-			table.note(e, Stamp(i))
-		}
-	}
-	parked, others, bySource := 0, 0, map[IPv4]int{}
-	for _, e := range table.list() {
-		if e.Fate == IsParked {
-			parked++
-			continue
-		}
-		others++
-		bySource[IPv4Of(e.Source)]++
-	}
-	if c := table.counts(); c.Parked != parked || c.Others != others || len(table.entries) != parked+others {
-		t.Errorf("%+v, want %d parked, %d others", c, parked, others)
-	}
-	for s, n := range bySource {
-		if table.bySource[s] != n || n > maxHeldOfSource {
-			t.Errorf("%d entries of %s, want %d", table.bySource[s], s, n)
-		}
-	}
-}
-
 // TestHeldOrderLives says that what was quiet for longest is known after a restart, from batches and from
 // a base.
 func TestHeldOrderLives(t *testing.T) {
@@ -116,15 +42,18 @@ func TestHeldOrderLives(t *testing.T) {
 				}
 			}
 			l.restart()
-			i := 0
-			for e := l.db.held.quiet.Front(); e != nil; e = e.Next() {
-				if got := e.Value.(*heldEntry).Source; got != sourceOf(i).Addr() {
-					t.Fatalf("base %t: place %d is %s's", isBase, i, got)
-				}
-				i++
+			// Others take the places of the 20 that were quiet for longest.
+			for i := range heldLimits.Total - 30 {
+				l.db.note(labHeld(0, sourceOf(1000+i), IsRefused), StampOf(time.Now()))
 			}
-			if i != 50 {
-				t.Errorf("%d entries", i)
+			left := map[netip.Addr]bool{}
+			for _, h := range l.db.Held() {
+				left[h.Source] = true
+			}
+			for i := range 50 {
+				if left[sourceOf(i).Addr()] != (i >= 20) {
+					t.Errorf("base %t: that of %s, which came as number %d: still there %t", isBase, sourceOf(i), i, i < 20)
+				}
 			}
 		})
 	}
@@ -152,11 +81,8 @@ func TestHeldFlood(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		l.journal.Fail(errDisk)
 		flood(1000, 60_000)
-		l.db.held.mu.Lock()
-		dirty := len(l.db.held.dirty)
-		l.db.held.mu.Unlock()
-		if dirty > maxHeld+1000 {
-			t.Errorf("%d entries are to be saved, and the table has room for %d", dirty, maxHeld)
+		if dirty := len(l.db.held.Unsaved(math.MaxInt)); dirty > heldLimits.Total+1000 {
+			t.Errorf("%d entries are to be saved, and the table has room for %d", dirty, heldLimits.Total)
 		}
 		l.journal.Fail(nil)
 		batches, _ := l.journal.Backlog()
@@ -177,7 +103,7 @@ func TestHeldFlood(t *testing.T) {
 		want := last()
 		l.restart()
 		got := last()
-		if len(want) != maxHeld || len(got) != len(want) {
+		if len(want) != heldLimits.Total || len(got) != len(want) {
 			t.Errorf("%d entries, after a restart %d", len(want), len(got))
 		}
 		for a := range want {

@@ -136,11 +136,7 @@ func (w *work) drop(n netbios.Name, addr netip.Addr) bool {
 // Forget takes the entries of a name, and of a source unless that is not valid, out of what is held.
 func (d *Database) Forget(ctx context.Context, n netbios.Name, source netip.Addr) (removed int, err error) {
 	err = d.ask(ctx, func(*work) {
-		for _, h := range d.held.list() {
-			if h.Name == n && (!source.IsValid() || h.Source == source) && d.held.forget(h.key(), h.Fate) {
-				removed++
-			}
-		}
+		removed = d.held.ForgetAll(func(h *Held) bool { return h.Name == n && (!source.IsValid() || h.Source == source) })
 	})
 	return removed, err
 }
@@ -179,6 +175,3 @@ func (d *Database) Load() Load {
 		Queue: int(d.queue.waiting.Load()), Challenges: int(d.challenges.Load()), Outbox: d.outbox.len(), Stalled: d.stalled(),
 	}
 }
-
-// HeldCounts returns the numbers of what is held.
-func (d *Database) HeldCounts() HeldCounts { return d.held.counts() }

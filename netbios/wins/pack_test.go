@@ -58,7 +58,7 @@ func TestPackRoundTrip(t *testing.T) {
 	if got, ok := s.Find(r.Name); !ok || !got.Equal(&r) {
 		t.Errorf("record %+v, want %+v", got, r)
 	}
-	if got := l.d.held.list(); len(got) != 1 || !reflect.DeepEqual(got[0], h) {
+	if got := l.d.held.All(); len(got) != 1 || !reflect.DeepEqual(got[0], h) {
 		t.Errorf("held %+v, want %+v", got, h)
 	}
 	if got, n := l.d.Outbox(10); n != 1 || got[0] != o {
@@ -71,7 +71,7 @@ func TestPackRoundTrip(t *testing.T) {
 	if err := l.load(gone); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(l.d.held.list()) + l.d.outbox.len() + l.snapshot().Len(); n != 0 {
+	if n := len(l.d.held.All()) + l.d.outbox.len() + l.snapshot().Len(); n != 0 {
 		t.Errorf("%d entries are left", n)
 	}
 }
@@ -208,7 +208,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		// What was taken can be shown, written and read again, and comes to the same.
-		l.d.held.loaded()
+		l.d.held.Loaded()
 		s := l.snapshot()
 		l.d.cur.Store(s)
 		for _, h := range l.d.Held() {

@@ -199,7 +199,7 @@ func (d *Database) base(s *Snapshot) iter.Seq[[]byte] {
 			b = b[:0]
 			return ok
 		}
-		for _, h := range d.held.list() {
+		for _, h := range d.held.All() {
 			if b = appendHeld(b, &h); !full() {
 				return
 			}

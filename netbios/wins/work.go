@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/registry/held"
 )
 
 // work is one batch in the making. Nothing of it shows before publish.
@@ -133,7 +134,7 @@ func heldOf(r *Request) Held {
 }
 
 func (w *work) hold(h Held) {
-	if w.first == nil && w.d.held.note(h, w.now) {
+	if w.first == nil && w.d.note(h, w.now) {
 		w.d.report(&h)
 	}
 }
@@ -142,7 +143,7 @@ func (w *work) unpark(r *Request, k heldKey) bool {
 	if w.first != nil {
 		return w.first.forgot[r]
 	}
-	ok := w.d.held.forget(k, IsParked)
+	ok := w.d.held.Forget(k, func(h *Held) bool { return h.Fate == IsParked })
 	if ok && w.forgot == nil {
 		w.forgot = map[*Request]bool{}
 	}
@@ -390,8 +391,8 @@ func (w *work) save() error {
 		return nil
 	}
 	w.harden()
-	var held []heldKey
-	w.delta, held = w.d.held.appendDirty(w.delta)
+	var changes []held.Change[heldKey, Held]
+	w.delta, changes = w.d.appendHeldChanges(w.delta)
 	if w.version != w.before.Version {
 		w.delta = appendVersion(w.delta, w.version)
 	}
@@ -406,7 +407,7 @@ func (w *work) save() error {
 	if err != nil {
 		return err
 	}
-	w.d.held.wasSaved(held, w.now)
+	w.d.held.Saved(changes, w.now.Time())
 	for _, n := range w.hard {
 		delete(w.d.unsaved, n)
 	}

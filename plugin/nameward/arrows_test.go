@@ -50,6 +50,7 @@ var closed = map[string][]string{
 	"netbios/nbpcap":  {"netbios"},
 	"registry":        {"netbios"},
 	"registry/zone":   {"registry"},
+	"registry/held":   {},
 	"registry/follow": {},
 	"registry/yamlat": {},
 	"policy":          {"netbios", "registry", "registry/yamlat", "policy/ruleset"},

@@ -9,6 +9,7 @@ import (
 	"github.com/nameward/nameward/netbios/wins/usage"
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/held"
 )
 
 // Server serves the WINS part of the control API. What its functions return may change while it runs.
@@ -83,7 +84,7 @@ func (s *Server) Status() *control.WINSStatus {
 		Static: count.Static, Held: map[string]int{}, Dropped: db.HeldCounts().Dropped, Version: snap.Version,
 	}
 	byFate := db.HeldByFate()
-	for _, f := range wins.Fates {
+	for _, f := range held.Fates {
 		st.Held[f.String()] = byFate[f]
 	}
 	load := db.Load()

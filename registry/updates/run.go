@@ -1,0 +1,139 @@
+package updates
+
+import (
+	"context"
+	"iter"
+	"math"
+	"sync"
+	"time"
+)
+
+const (
+	// saveEvery is how often what is new is saved while nobody waits for it.
+	saveEvery = 100 * time.Millisecond
+	// retryDisk is how often a disk that took nothing is tried again.
+	retryDisk = time.Second
+
+	checkpointEvery = 10 * time.Second
+	// backlogBatches and backlogOctets are how much the journal may have beside its base, at least.
+	backlogBatches = 20_000
+	backlogOctets  = 8 << 20
+	octetsOfEntry  = 512
+)
+
+// Run saves what is new: at once for those who wait, else a few times a second. It returns when ctx has ended
+// and the last word is saved.
+func (b *Book) Run(ctx context.Context) error {
+	defer close(b.stopped)
+	var checkpoints sync.WaitGroup
+	defer checkpoints.Wait()
+	checkpoints.Go(func() { b.checkpoints(ctx) })
+	for {
+		var retry <-chan time.Time
+		if b.Err() != nil {
+			retry = time.After(time.Until(b.lastTry.Add(retryDisk)))
+		}
+		select {
+		case <-ctx.Done():
+		case <-b.wake:
+		case <-retry:
+		case <-b.news:
+			b.rest(ctx)
+		}
+		b.save(ctx.Err() != nil)
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// rest lets some time pass between two writes unless somebody waits.
+func (b *Book) rest(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-b.wake:
+	case <-time.After(time.Until(b.lastTry.Add(saveEvery))):
+	}
+}
+
+// save serves all who wait. A disk that took nothing a moment ago is left alone unless this is the last time.
+func (b *Book) save(isLast bool) {
+	b.mu.Lock()
+	waiting, failed := b.waiting, b.failed
+	b.waiting = nil
+	b.mu.Unlock()
+	err := failed
+	if err == nil || isLast || time.Since(b.lastTry) >= retryDisk {
+		err = b.append()
+	}
+	switch {
+	case failed == nil && err != nil:
+		b.log.Error().Err(err).Msg("what is held of DNS updates cannot be saved: it is kept in memory")
+	case failed != nil && err == nil:
+		b.log.Info().Msg("what is held of DNS updates is saved again")
+	}
+	b.mu.Lock()
+	b.failed = err
+	b.mu.Unlock()
+	for _, done := range waiting {
+		done <- err
+	}
+}
+
+// append saves what is unsaved now; what comes meanwhile is for the next time.
+func (b *Book) append() error {
+	changes := b.table.Unsaved(math.MaxInt)
+	for len(changes) > 0 {
+		batch, n := pack(changes)
+		b.lastTry = time.Now()
+		seq, err := b.journal.Append(batch)
+		if err != nil {
+			return err
+		}
+		b.table.Saved(changes[:n], time.Now())
+		b.saved.Store(seq)
+		changes = changes[n:]
+	}
+	return nil
+}
+
+// checkpoints shortens the journal from time to time.
+func (b *Book) checkpoints(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(checkpointEvery):
+		}
+		c := b.table.Counts()
+		batches, octets := b.journal.Backlog()
+		if batches < backlogBatches && octets < int64(max(backlogOctets, (c.Parked+c.Others)*octetsOfEntry)) {
+			continue
+		}
+		if err := b.Checkpoint(ctx); err != nil && ctx.Err() == nil {
+			b.log.Error().Err(err).Msg("the journal of what is held of DNS updates cannot be shortened; it goes on growing")
+		}
+	}
+}
+
+// Checkpoint writes a new base of the journal, while entries are noted and saved.
+func (b *Book) Checkpoint(ctx context.Context) error {
+	seq := b.saved.Load()
+	if seq == 0 {
+		return nil // nothing was written since the start
+	}
+	// What is newer than seq stands in later batches as well, and comes to the same.
+	return b.journal.Checkpoint(ctx, seq, b.base())
+}
+
+func (b *Book) base() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for all := allOf(b.table); len(all) > 0; {
+			chunk, n := pack(all)
+			if !yield(chunk) {
+				return
+			}
+			all = all[n:]
+		}
+	}
+}
