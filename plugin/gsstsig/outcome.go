@@ -5,7 +5,7 @@ import "fmt"
 // Outcome is how a TKEY query ended: a word for metrics and logs.
 type Outcome string
 
-// Outcomes of [Acceptor.Answer].
+// The outcomes of [Acceptor.Answer].
 const (
 	Accepted     Outcome = "accepted"      // a key was agreed on
 	Deleted      Outcome = "deleted"       // a key was given up by its owner
@@ -20,6 +20,11 @@ const (
 	Replayed     Outcome = "replayed"      // seen before
 	Unsigned     Outcome = "unsigned"      // a deletion that its owner did not sign
 )
+
+// Outcomes are all of them.
+var Outcomes = []Outcome{
+	Accepted, Deleted, Ignored, Malformed, BadMode, BadAlgorithm, BadName, BadToken, BadTicket, BadTime, Replayed, Unsigned,
+}
 
 // refusal is an error with its outcome.
 type refusal struct {

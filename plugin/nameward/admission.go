@@ -10,6 +10,7 @@ import (
 
 	"github.com/nameward/nameward/policy"
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/held"
 	"github.com/nameward/nameward/registry/updates"
 )
 
@@ -127,7 +128,7 @@ func (a *admission) decide(changes []dns.RR, set []int, ruled []verdict, out *ru
 }
 
 func (a *admission) refuse(out *ruling, rr dns.RR, d *policy.Decision, reason string) bool {
-	h := a.held(rr, d, updates.Refused)
+	h := a.note(rr, d, held.Refused)
 	h.Reason = reason
 	*out = ruling{refused: &h}
 	return false
@@ -167,11 +168,11 @@ func (a *admission) leave(out *ruling, changes []dns.RR, set []int, d *policy.De
 		if changes[i].Header().Class != dns.ClassINET || d.Verdict == policy.Publish {
 			continue // the holder's own word, or a release
 		}
-		fate := updates.Quarantined
+		fate := held.Quarantined
 		if d.Verdict == policy.Rewrite {
-			fate = updates.Parked
+			fate = held.Parked
 		}
-		out.held = append(out.held, a.held(changes[i], d, fate))
+		out.held = append(out.held, a.note(changes[i], d, fate))
 	}
 }
 
@@ -200,7 +201,7 @@ func (a *admission) apply(changes []dns.RR, set, owners []int, ruled []verdict, 
 		}
 	}
 	for _, i := range set {
-		h := a.held(changes[i], d, updates.Quarantined)
+		h := a.note(changes[i], d, held.Quarantined)
 		if d.Verdict == policy.Forward {
 			h.Reason = reasonNobody
 		}
@@ -227,13 +228,13 @@ func (a *admission) strip(changes []dns.RR, set, owners []int, ruled []verdict, 
 		if bindingValues(changes[i]) != nil {
 			ruled[i].instead = withoutHints(changes[i], func(addr netip.Addr) bool { return bad[addr] })
 		}
-		h := a.held(changes[i], d, updates.Quarantined)
+		h := a.note(changes[i], d, held.Quarantined)
 		h.Reason, h.Rule, h.Alert = f.Reason.String(), f.Rule.ID, f.Rule.Alert
 		out.held = append(out.held, h)
 	}
 }
 
-func (a *admission) held(rr dns.RR, d *policy.Decision, fate updates.Fate) updates.Held {
+func (a *admission) note(rr dns.RR, d *policy.Decision, fate held.Fate) updates.Held {
 	h := rr.Header()
 	return updates.Held{
 		Zone: a.zone, Name: h.Name, Type: h.Rrtype, Deletes: h.Class != dns.ClassINET, Data: dataOf(rr),
@@ -248,12 +249,8 @@ func dataOf(rr dns.RR) string {
 	if h.Rdlength == 0 {
 		return ""
 	}
-	text := strings.TrimPrefix(rr.String(), h.String())
-	return clipped(text, maxData)
+	return strings.TrimPrefix(rr.String(), h.String())
 }
-
-// maxData bounds in octets what is kept of a record's data.
-const maxData = 256
 
 // whyOf says in words why a change was not made, with what the administrator can look up.
 func whyOf(h *updates.Held) string {

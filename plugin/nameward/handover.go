@@ -15,17 +15,17 @@ import (
 // OnShutdown, and never the OnShutdown of an instance that fails later.
 type handover struct {
 	mu   sync.Mutex
-	held map[string]*held // by path of nameward.yaml
+	held map[string]*kept // by path of nameward.yaml
 	log  zerolog.Logger
 }
 
-type held struct {
+type kept struct {
 	guard *Guard
 	owner any // the instance that closes it
 	back  any // the owner before, which gets it back if owner fails; nil once that one was shut down
 }
 
-var guards = handover{held: map[string]*held{}, log: zerolog.Nop()}
+var guards = handover{held: map[string]*kept{}, log: zerolog.Nop()}
 
 // SetLogger sets the logger of all guards. Call it before the server starts.
 func SetLogger(log zerolog.Logger) { guards.log = log }
@@ -67,7 +67,7 @@ func (h *handover) take(path string, owner any, cfg *Loaded) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.held[path] = &held{guard: g, owner: owner}
+	h.held[path] = &kept{guard: g, owner: owner}
 	return g, nil
 }
 

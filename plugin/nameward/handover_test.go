@@ -117,7 +117,7 @@ func TestHandover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := handover{held: map[string]*held{}, log: guards.log}
+	h := handover{held: map[string]*kept{}, log: guards.log}
 	if _, err := h.take(path, "old", nil); err == nil {
 		t.Error("a guard without configuration")
 	}

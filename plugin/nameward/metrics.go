@@ -8,7 +8,10 @@ import (
 
 	"github.com/nameward/nameward/netbios/nbns"
 	"github.com/nameward/nameward/netbios/wins"
+	"github.com/nameward/nameward/plugin/gsstsig"
+	"github.com/nameward/nameward/plugin/nameward/front"
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/held"
 )
 
 func init() { prometheus.MustRegister(collector{}) }
@@ -19,27 +22,35 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Labels are small closed sets, never an address or a name.
 var (
-	rolesDesc    = desc("roles", "Roles by state.", "state")
-	changesDesc  = desc("changes_total", "Number of the change in force; survives restarts.")
-	claimsDesc   = desc("claims_total", "Claims by outcome.", "outcome")
-	commitsDesc  = desc("store_commits_total", "Commits to the store by result.", "result")
-	storeDesc    = desc("store_failing", "1 while the state cannot be saved.")
-	loadedDesc   = desc("config_loaded_timestamp_seconds", "When the configuration in force was taken.")
-	rejectedDesc = desc("config_rejected", "1 while the configuration file is bad and the last good one is in force.")
-	policyDesc   = desc("policy_rejected", "1 while the policy file is bad and the last good one is in force.")
-	policyAtDesc = desc("policy_loaded_timestamp_seconds", "When the policy in force was taken.")
-	rulesDesc    = desc("policy_rules", "Rules of the policy file in force; those behind them that are built in are not counted.")
-	reloadsDesc  = desc("config_reloads_total", "Configurations read while running, by result.", "result")
-	packetsDesc  = desc("nbns_packets_total", "Packets of the NetBIOS name service by outcome.", "outcome")
-	notifiesDesc = desc("notifies_total", "NOTIFYs to secondaries by result.", "result")
-	recordsDesc  = desc("wins_records", "Records of the WINS database by state.", "state")
-	heldDesc     = desc("wins_held", "What was asked for and is not a record, by fate: parked, or others (quarantined, refused, ignored).", "fate")
-	requestsDesc = desc("wins_requests_total", "Registrations, refreshes and releases by operation and outcome.", "op", "outcome")
-	queueDesc    = desc("wins_queued_requests", "Requests that wait for the disk.")
-	outboxDesc   = desc("wins_outbox_queued", "What the WINS servers behind have still to be told.")
-	unsavedDesc  = desc("wins_failing", "1 while registrations cannot be saved.")
-	unnotedDesc  = desc("wins_usage_dropped_total", "Requests that the report of who uses WINS has not counted.")
-	drainedDesc  = desc("nodes_drained", "Nodes that an operator took out of service.")
+	rolesDesc         = desc("roles", "Roles by state.", "state")
+	changesDesc       = desc("changes_total", "Number of the change in force; survives restarts.")
+	claimsDesc        = desc("claims_total", "Claims by outcome.", "outcome")
+	commitsDesc       = desc("store_commits_total", "Commits to the store by result.", "result")
+	storeDesc         = desc("store_failing", "1 while the state cannot be saved.")
+	loadedDesc        = desc("config_loaded_timestamp_seconds", "When the configuration in force was taken.")
+	rejectedDesc      = desc("config_rejected", "1 while the configuration file is bad and the last good one is in force.")
+	policyDesc        = desc("policy_rejected", "1 while the policy file is bad and the last good one is in force.")
+	policyAtDesc      = desc("policy_loaded_timestamp_seconds", "When the policy in force was taken.")
+	rulesDesc         = desc("policy_rules", "Rules of the policy file in force; those behind them that are built in are not counted.")
+	reloadsDesc       = desc("config_reloads_total", "Configurations read while running, by result.", "result")
+	packetsDesc       = desc("nbns_packets_total", "Packets of the NetBIOS name service by outcome.", "outcome")
+	notifiesDesc      = desc("notifies_total", "NOTIFYs to secondaries by result.", "result")
+	recordsDesc       = desc("wins_records", "Records of the WINS database by state.", "state")
+	heldDesc          = desc("wins_held", "What was asked for and is not a record, by fate: parked, or others (quarantined, refused, ignored).", "fate")
+	requestsDesc      = desc("wins_requests_total", "Registrations, refreshes and releases by operation and outcome.", "op", "outcome")
+	queueDesc         = desc("wins_queued_requests", "Requests that wait for the disk.")
+	outboxDesc        = desc("wins_outbox_queued", "What the WINS servers behind have still to be told.")
+	unsavedDesc       = desc("wins_failing", "1 while registrations cannot be saved.")
+	updateQueueDesc   = desc("updates_queued", "Dynamic updates that wait for the disk.")
+	updateHeldDesc    = desc("updates_held", "What dynamic updates asked for and is not published, by fate.", "fate")
+	updateDroppedDesc = desc("updates_held_dropped_total", "Entries of that which had to go for newer ones.")
+	registeredDesc    = desc("zone_records", "Records that dynamic updates put into owned zones.")
+	zonesDesc         = desc("zones_failing", "1 while owned zones cannot be saved: updates are refused, roles are followed in memory.")
+	frontDesc         = desc("front_requests_total", "Requests that came over the guard's own sockets, by transport and outcome.", "transport", "outcome")
+	contextsDesc      = desc("gss_contexts", "Keys that were agreed on with clients (GSS-TSIG) and are alive.")
+	negotiatedDesc    = desc("gss_negotiations_total", "GSS-TSIG negotiations by outcome.", "outcome")
+	unnotedDesc       = desc("wins_usage_dropped_total", "Requests that the report of who uses WINS has not counted.")
+	drainedDesc       = desc("nodes_drained", "Nodes that an operator took out of service.")
 )
 
 // collector reads the running guards when Prometheus asks, so that counting costs the packets nothing.
@@ -50,6 +61,7 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 		rolesDesc, changesDesc, claimsDesc, commitsDesc, storeDesc, loadedDesc, rejectedDesc, reloadsDesc, packetsDesc, notifiesDesc, drainedDesc,
 		recordsDesc, heldDesc, requestsDesc, queueDesc, outboxDesc, unsavedDesc, unnotedDesc,
 		policyDesc, policyAtDesc, rulesDesc,
+		updateQueueDesc, updateHeldDesc, updateDroppedDesc, registeredDesc, zonesDesc, frontDesc, contextsDesc, negotiatedDesc,
 	} {
 		ch <- d
 	}
@@ -95,8 +107,43 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 	for _, o := range nbns.Outcomes() {
 		counter(packetsDesc, g.netbios.server.Counters.Get(o), o.String())
 	}
+	g.updates.collect(gauge, counter)
 	if g.wins != nil {
 		g.wins.collect(gauge, counter)
+	}
+}
+
+// collect reports dynamic updates, as far as they are taken at all.
+func (s *updateService) collect(gauge func(*prometheus.Desc, float64, ...string), counter func(*prometheus.Desc, uint64, ...string)) {
+	gauge(zonesDesc, oneIf(s.zones.Err() != nil))
+	cur := s.settings()
+	if !cur.taken {
+		return
+	}
+	registered := 0
+	for _, z := range s.zones.State().World.Zones {
+		if v := s.zones.View(z.Name); v != nil {
+			registered += v.Records()
+		}
+	}
+	gauge(registeredDesc, float64(registered))
+	gauge(updateQueueDesc, float64(s.zones.Waiting()))
+	fates := s.book.Counts()
+	for _, f := range held.Fates {
+		gauge(updateHeldDesc, float64(fates[f]), f.String())
+	}
+	counter(updateDroppedDesc, s.book.Dropped())
+	for _, n := range front.Networks {
+		for _, o := range front.Outcomes {
+			counter(frontDesc, s.front.Count(n, o), n, o.String())
+		}
+	}
+	if cur.acceptor != nil {
+		status := cur.acceptor.Status()
+		gauge(contextsDesc, float64(status.Contexts))
+		for _, o := range gsstsig.Outcomes {
+			counter(negotiatedDesc, status.Outcomes[o], string(o))
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package nameward
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -9,15 +10,15 @@ import (
 )
 
 // units are the last word of a metric's name, before _total. Plain counts are named for what is counted.
-var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "rules", "packets", "drained", "queries", "answers", "notifies", "records", "held", "requests", "queued", "dropped"}
+var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "rules", "packets", "drained", "queries", "answers", "notifies", "records", "held", "requests", "queued", "dropped", "updates", "contexts", "negotiations"}
 
 // labels are the labels in use, each with how many values it may have.
-var labels = map[string]int{"state": 5, "outcome": 32, "result": 2, "op": 4, "fate": 2}
+var labels = map[string]int{"state": 5, "outcome": 32, "result": 2, "op": 4, "fate": 4, "transport": 2}
 
 // TestMetrics checks names, labels and their values against the rules of the house.
 func TestMetrics(t *testing.T) {
 	runServer(t)
-	checkMetrics(t, 16)
+	checkMetrics(t, 18)
 }
 
 func checkMetrics(t *testing.T, want int) {
@@ -73,10 +74,10 @@ func TestMetricsWithoutGuard(t *testing.T) {
 
 // TestReadmeNamesEveryMetric and no other.
 func TestReadmeNamesEveryMetric(t *testing.T) {
-	ch := make(chan *prometheus.Desc, 32)
+	ch := make(chan *prometheus.Desc, 64)
 	collector{}.Describe(ch)
 	close(ch)
-	want := []string{"coredns_nameward_dns_queries_total", "coredns_nameward_upstream_scrubbed_answers_total"}
+	want := []string{"coredns_nameward_dns_queries_total", "coredns_nameward_upstream_scrubbed_answers_total", "coredns_nameward_updates_total"}
 	for d := range ch {
 		_, rest, _ := strings.Cut(d.String(), `fqName: "`)
 		name, _, _ := strings.Cut(rest, `"`)
@@ -97,4 +98,12 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 			t.Errorf("README.md has %s, which does not exist", name)
 		}
 	}
+}
+
+// TestUpdateMetrics: they are there with zones that take updates only.
+func TestUpdateMetrics(t *testing.T) {
+	path := writeConfig(t, "")
+	write(t, path, strings.Replace(readText(t, path), "{name: corp.example.,", "{name: corp.example., updates: own,", 1))
+	start(t, fmt.Sprintf(".:%d {\n    bind 127.0.0.1\n    nameward %s\n}", freePort(t), path))
+	checkMetrics(t, 23)
 }

@@ -1,6 +1,7 @@
 package tsig
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,19 +63,19 @@ func TestSign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := dns.TsigVerify(b, k.Secrets()["gate."], "", false); err != nil {
+	if err := dns.TsigVerify(bytes.Clone(b), k.Secrets()["gate."], "", false); err != nil {
 		t.Error(err)
 	}
-	if err := dns.TsigVerifyWithProvider(b, k.Provider(), "", false); err != nil {
+	if err := dns.TsigVerifyWithProvider(bytes.Clone(b), k.Provider(), "", false); err != nil {
 		t.Error(err)
 	}
 	other := k
 	other.Secret = "b3RoZXI="
-	if err := dns.TsigVerifyWithProvider(b, other.Provider(), "", false); err != dns.ErrSig {
+	if err := dns.TsigVerifyWithProvider(bytes.Clone(b), other.Provider(), "", false); err != dns.ErrSig {
 		t.Errorf("another secret: %v", err)
 	}
 	other = Key{"other.", k.Algorithm, k.Secret}
-	if err := dns.TsigVerifyWithProvider(b, other.Provider(), "", false); err != dns.ErrSecret {
+	if err := dns.TsigVerifyWithProvider(bytes.Clone(b), other.Provider(), "", false); err != dns.ErrSecret {
 		t.Errorf("another name: %v", err)
 	}
 }
