@@ -12,15 +12,16 @@ const (
 	Ignored                 // a response, or too short for a header: never answered
 	Unserved                // no server is known for the address: dropped, or its connection closed
 	Shed                    // dropped because too many are served already; connections closed for that count here too
+	Repeated                // an update that came before: answered again, or still under way
 	numOutcomes
 )
 
 // Outcomes are all of them.
-var Outcomes = [numOutcomes]Outcome{Served, Rejected, Ignored, Unserved, Shed}
+var Outcomes = [numOutcomes]Outcome{Served, Rejected, Ignored, Unserved, Shed, Repeated}
 
 // String returns the label of the outcome.
 func (o Outcome) String() string {
-	return [numOutcomes]string{"served", "rejected", "ignored", "unserved", "shed"}[o]
+	return [numOutcomes]string{"served", "rejected", "ignored", "unserved", "shed", "repeated"}[o]
 }
 
 // Networks are the labels of the transports.

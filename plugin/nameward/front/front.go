@@ -33,6 +33,7 @@ type Front struct {
 	counts   counts
 	packets  chan struct{} // one for each packet that is served
 	conns    connections
+	repeats  repeats
 
 	mu      sync.Mutex
 	doors   map[string]*door

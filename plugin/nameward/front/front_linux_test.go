@@ -79,3 +79,14 @@ func TestSteering(t *testing.T) {
 		})
 	}
 }
+
+// leftAlone reports whether queries go to CoreDNS's own sockets.
+func leftAlone(t *testing.T, addr string) bool {
+	t.Helper()
+	for range 25 {
+		if said(ask(t, "udp", addr, query(dns.TypeA))) != withoutRaw {
+			return false
+		}
+	}
+	return true
+}

@@ -54,7 +54,26 @@ func (w *response) serve(raw []byte) Outcome {
 		w.reject(raw)
 		return Rejected
 	}
-	if t := m.IsTsig(); t != nil {
+	t := m.IsTsig()
+	if m.Opcode == dns.OpcodeUpdate {
+		known := &w.door.front.repeats
+		f := fingerprintOf(raw, t != nil, w.RemoteAddr())
+		answer, again := known.begin(f, t != nil)
+		if again && answer != nil {
+			_, _ = w.Write(answer) // as with any other answer
+		}
+		if again {
+			return Repeated
+		}
+		w.keep = true
+		defer func() {
+			if w.status != nil {
+				w.answer = nil // what is not proved is judged anew
+			}
+			known.end(f, w.answer)
+		}()
+	}
+	if t != nil {
 		w.status, w.mac = w.signer().verify(raw, t.Hdr.Name), t.MAC
 	}
 	ctx := context.WithValue(context.Background(), dnsserver.Key{}, w.server)

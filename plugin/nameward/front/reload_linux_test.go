@@ -167,6 +167,8 @@ func TestAddressesComeAndGo(t *testing.T) {
 		i = restart(t, i, block(tt.hosts, tt.more))
 		w.awaitSteered(t, tt.addrs...)
 		for _, addr := range tt.addrs {
+			// How many sockets CoreDNS has is looked at again every few seconds.
+			eventually(t, "queries are CoreDNS's again", func() bool { return leftAlone(t, addr) })
 			w.checkSteered(t, addr)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/coredns/coredns/core/dnsserver"
@@ -22,6 +23,8 @@ type response struct {
 	timers  bool   // replies after the first are signed over the timers only
 	closed  bool
 	hijack  bool
+	keep    bool   // the answer is wanted afterwards
+	answer  []byte // the last one
 }
 
 var errClosed = errors.New("the response was closed")
@@ -52,6 +55,9 @@ func (w *response) WriteMsg(m *dns.Msg) (err error) {
 
 // Write implements dns.ResponseWriter. Over UDP the reply leaves from the address that was asked.
 func (w *response) Write(data []byte) (int, error) {
+	if w.keep {
+		w.answer = slices.Clone(data)
+	}
 	switch {
 	case w.closed:
 		return 0, errClosed
