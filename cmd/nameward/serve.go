@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nameward/nameward/plugin/nameward"
+	"github.com/nameward/nameward/registry/tsig"
 )
 
 // serveOptions are the flags of serve.
@@ -26,6 +27,7 @@ type serveOptions struct {
 	forward  []string
 	metrics  string
 	ready    string
+	tsig     []string
 }
 
 func newServe() *cobra.Command {
@@ -38,7 +40,7 @@ func newServe() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.corefile != "" {
-				if name := changed(cmd, "config", "listen", "forward", "metrics", "ready"); name != "" {
+				if name := changed(cmd, "config", "listen", "forward", "metrics", "ready", "tsig"); name != "" {
 					return fmt.Errorf("--%s is for the built-in Corefile; write it into %s, or leave --corefile out", name, o.corefile)
 				}
 			}
@@ -52,6 +54,7 @@ func newServe() *cobra.Command {
 	f.StringSliceVar(&o.forward, "forward", defaultForward(), "upstream DNS `servers` for names that are not guarded, or none")
 	f.StringVar(&o.metrics, "metrics", "localhost:9153", "where Prometheus finds the metrics: `address:port`, or none")
 	f.StringVar(&o.ready, "ready", "localhost:8181", "where /ready answers: `address:port`, or none")
+	f.StringSliceVar(&o.tsig, "tsig", nil, "`files` with a TSIG key each, as tsig-keygen prints it, of those who send signed updates")
 	return cmd
 }
 
@@ -223,10 +226,30 @@ func builtin(o serveOptions) (string, error) {
 			fmt.Fprintf(&b, "    %s %s\n", directive, addr)
 		}
 	}
+	if err := tsigBlock(&b, o.tsig); err != nil {
+		return "", err
+	}
 	fmt.Fprintf(&b, "    nameward %q\n", path)
 	if len(o.forward) != 1 || o.forward[0] != "none" {
 		fmt.Fprintf(&b, "    cache\n    loop\n    forward . %s\n", strings.Join(o.forward, " "))
 	}
 	b.WriteString("}\n")
 	return b.String(), nil
+}
+
+// tsigBlock writes the keys of those who sign.
+func tsigBlock(b *strings.Builder, files []string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	b.WriteString("    tsig {\n")
+	for _, file := range files {
+		key, err := tsig.Read(file)
+		if err != nil {
+			return fmt.Errorf("--tsig: %w", err)
+		}
+		fmt.Fprintf(b, "        secret %s %s\n", key.Name, key.Secret)
+	}
+	b.WriteString("    }\n")
+	return nil
 }
