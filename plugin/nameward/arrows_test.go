@@ -54,6 +54,9 @@ var closed = map[string][]string{
 	"policy/finding":  {},
 	"policy/lint":     {"netbios", "registry", "policy", "policy/ruleset", "policy/finding"},
 	"policy/audit":    {"netbios", "netbios/nbpcap", "registry", "policy", "policy/finding"},
+
+	"registry/updates":            {"registry/held"},
+	"registry/updates/updatesctl": {"registry", "registry/control", "registry/held", "registry/updates", "registry/zone"},
 }
 
 func TestArrows(t *testing.T) {
