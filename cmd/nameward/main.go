@@ -70,7 +70,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(), newDemo(), newStatus(), newExplain(), newSwitch(), newOverride(), newDrain(), newUndrain(),
 		newReload(), newQuery(), newConfig(), newPolicy(), newAudit(),
-		newRegistrations(), newWins(),
+		newRegistrations(), newWins(), newRecords(), newUpdates(),
 	)
 	return root
 }

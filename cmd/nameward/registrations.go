@@ -250,13 +250,17 @@ func why(h *winsctl.Held) string {
 	if h == nil {
 		return "-"
 	}
+	return whyWords(h.Reason, h.Role, h.Rule, h.Decision, h.Alert)
+}
+
+func whyWords(reason, role, rule, decision string, alert bool) string {
 	var words []string
-	for _, w := range []struct{ before, word string }{{"", h.Reason}, {"role ", h.Role}, {"rule ", h.Rule}, {"decision ", h.Decision}} {
+	for _, w := range []struct{ before, word string }{{"", reason}, {"role ", role}, {"rule ", rule}, {"decision ", decision}} {
 		if w.word != "" {
 			words = append(words, w.before+w.word)
 		}
 	}
-	if h.Alert {
+	if alert {
 		words = append(words, "alert")
 	}
 	return orDash(strings.Join(words, ", "))

@@ -19,8 +19,9 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"nameward": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
-		"winslab":  winslab,
+		"nameward":   func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+		"winslab":    winslab,
+		"updateslab": updateslab,
 	})
 }
 

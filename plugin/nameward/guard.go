@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -23,6 +24,8 @@ import (
 	"github.com/nameward/nameward/registry/source/file"
 	"github.com/nameward/nameward/registry/source/probe"
 	"github.com/nameward/nameward/registry/store/bolt"
+	"github.com/nameward/nameward/registry/updates"
+	"github.com/nameward/nameward/registry/updates/updatesctl"
 	"github.com/nameward/nameward/registry/zone"
 )
 
@@ -160,23 +163,33 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 // run starts the tasks but the notifier, which waits for the first state. Each ends with ctx; one that
 // fails is logged and does not take the others along, for stale beats blank.
 func (g *Guard) run(ctx context.Context) {
-	ctl := &control.Server{
-		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus, Policy: g.policyStatus,
-		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Zones: g.zones.status, Listen: g.listen, StorePath: g.cfg.Store.Bolt, Log: g.log,
-	}
-	if w := g.winsControl(); w.DB == nil {
-		ctl.Mount = w.Mount // which says that there is no WINS server
-	} else {
-		ctl.Mount, ctl.WINS, ctl.Names = w.Mount, w.Status, w.Explain
-	}
-	socket := g.cfg.Control.Socket
+	ctl, socket := g.control(), g.cfg.Control.Socket
 	for name, task := range map[string]func(context.Context) error{
-		"registry": g.reg.Run, "zones": g.zones.db.Run, "updates": g.updates.book.Run, "front": g.updates.run, "file source": g.files.Run, "probe source": g.probes.Run, "configuration file": g.followConfig,
-		"policy file": g.followPolicy,
-		"control":     func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
+		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run,
+		"configuration file": g.followConfig, "policy file": g.followPolicy,
+		"zones": g.zones.db.Run, "updates": g.updates.book.Run, "sockets of updates": g.updates.run,
+		"control": func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
 	} {
 		g.task(ctx, name, task)
 	}
+}
+
+// control is the control API.
+func (g *Guard) control() *control.Server {
+	u, w := &updatesctl.Server{Zones: g.Zones, Book: func() *updates.Book { return g.updates.book }, Log: g.log}, g.winsControl()
+	ctl := &control.Server{
+		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus, Policy: g.policyStatus,
+		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Zones: g.zones.status, Listen: g.listen,
+		Updates: control.Updates{Registered: u.Registered, Held: u.HeldOf}, StorePath: g.cfg.Store.Bolt, Log: g.log,
+		Mount: func(mux *http.ServeMux) {
+			u.Mount(mux)
+			w.Mount(mux) // or it says that there is no WINS server
+		},
+	}
+	if w.DB != nil {
+		ctl.WINS, ctl.Names = w.Status, w.Explain
+	}
+	return ctl
 }
 
 func (g *Guard) task(ctx context.Context, name string, task func(context.Context) error) {

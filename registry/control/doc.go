@@ -12,7 +12,7 @@
 //	POST /v1/reload          -> ConfigStatus
 //
 // Further handlers are mounted by those who own them: netbios/wins/winsctl has those of the WINS server,
-// and its part of explanations.
+// and its part of explanations; registry/updates/updatesctl has those of dynamic updates, and theirs.
 //
 // An error is {"error": text} with status 400 (the request cannot be read), 409 (refused, nothing was
 // changed) or 503 (the state cannot be saved or the process is stopping).

@@ -27,9 +27,28 @@ func (e *Explanation) Step(format string, args ...any) {
 // none of them does: then they are what one text may stand for, and the first that is known counts.
 type Names func(e *Explanation, snap *registry.Snapshot, names []netbios.Name)
 
+// Updates explains what dynamic updates (RFC 2136) have made of a DNS name, which is lower case and fully
+// qualified, for [Server.Updates]. Functions that are nil have nothing to tell.
+type Updates struct {
+	// Registered tells what is registered at the name or above it, and reports whether it is answered with that.
+	Registered func(e *Explanation, owner string) (answers bool)
+	// Held tells what was asked for and is not published.
+	Held func(e *Explanation, owner string)
+}
+
+func (u *Updates) registered(e *Explanation, owner string) (answers bool) {
+	return u.Registered != nil && u.Registered(e, owner)
+}
+
+func (u *Updates) held(e *Explanation, owner string) {
+	if u.Held != nil {
+		u.Held(e, owner)
+	}
+}
+
 // Explain explains a DNS name, a NetBIOS name such as MAIL or MAIL<20>, or an address. All steps that are
 // about roles are taken from one snapshot. A nil names stands for no name server.
-func Explain(snap *registry.Snapshot, name string, names Names) (Explanation, error) {
+func Explain(snap *registry.Snapshot, name string, names Names, updates Updates) (Explanation, error) {
 	if name == "" {
 		return Explanation{}, errors.New("say which name: a DNS name, a NetBIOS name such as MAIL<20>, or an address")
 	}
@@ -40,7 +59,8 @@ func Explain(snap *registry.Snapshot, name string, names Names) (Explanation, er
 	}
 	owner := strings.ToLower(strings.TrimSuffix(name, ".")) + "."
 	if entry, ok := snap.Lookup(owner); ok {
-		e.dns(snap, owner, entry)
+		e.dns(snap, owner, entry, updates)
+		updates.held(&e, owner)
 		return e, nil
 	}
 	meant := meantBy(name)
@@ -52,7 +72,12 @@ func Explain(snap *registry.Snapshot, name string, names Names) (Explanation, er
 		}
 		return e, nil
 	}
-	e.unknown(snap, owner, meant, names)
+	if z := snap.Zone(owner); z != nil {
+		e.owned(z, owner, updates)
+	} else {
+		e.elsewhere(snap, meant, names)
+	}
+	updates.held(&e, owner)
 	return e, nil
 }
 
@@ -79,7 +104,7 @@ func findNetBIOS(snap *registry.Snapshot, names []netbios.Name) (netbios.Name, *
 	return netbios.Name{}, nil, false
 }
 
-func (e *Explanation) dns(snap *registry.Snapshot, owner string, entry registry.Entry) {
+func (e *Explanation) dns(snap *registry.Snapshot, owner string, entry registry.Entry, updates Updates) {
 	switch entry.Kind {
 	case registry.KindRole:
 		s := snap.RoleOf(entry)
@@ -103,9 +128,13 @@ func (e *Explanation) dns(snap *registry.Snapshot, owner string, entry registry.
 			e.Answer = append(e.Answer, a.String())
 		}
 	default:
-		e.Step("%s exists in an owned zone and has no address: NODATA", owner)
+		if !updates.registered(e, owner) {
+			e.Step("%s exists in an owned zone and has no address: NODATA", owner)
+		}
 		e.place(entry)
+		return
 	}
+	updates.registered(e, owner)
 }
 
 func (e *Explanation) place(entry registry.Entry) {
@@ -218,11 +247,17 @@ func (e *Explanation) servedFrom(snap *registry.Snapshot, n *registry.Node) {
 	}
 }
 
-func (e *Explanation) unknown(snap *registry.Snapshot, owner string, meant []netbios.Name, names Names) {
-	if z := snap.Zone(owner); z != nil {
+// owned explains a name of an owned zone that the configuration does not have.
+func (e *Explanation) owned(z *registry.Zone, owner string, updates Updates) {
+	if !updates.registered(e, owner) {
 		e.Step("%s lies in the owned zone %s and does not exist there: NXDOMAIN", owner, z.Name)
 		return
 	}
+	e.Step("it lies in the owned zone %s: every type is answered here", z.Name)
+}
+
+// elsewhere explains a name that is not guarded, and the NetBIOS names that it may be meant for.
+func (e *Explanation) elsewhere(snap *registry.Snapshot, meant []netbios.Name, names Names) {
 	if names == nil || meant == nil {
 		e.Step("%s is not guarded: DNS hands it to the next plugin; NetBIOS asks the WINS servers, if there are any, and filters their answer", e.Name)
 		return

@@ -35,6 +35,8 @@ type Server struct {
 	WINS func() *WINSStatus
 	// Names explains what the WINS server has of names; nil if there is none.
 	Names Names
+	// Updates explains what dynamic updates have made of DNS names; the zero value for none.
+	Updates Updates
 	// Mount adds the handlers of other packages; nil for none.
 	Mount func(*http.ServeMux)
 	// StorePath is what status shows.
@@ -220,7 +222,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
-	e, err := Explain(s.Registry.Snapshot(), r.URL.Query().Get("name"), s.Names)
+	e, err := Explain(s.Registry.Snapshot(), r.URL.Query().Get("name"), s.Names, s.Updates)
 	if err != nil {
 		Fail(w, http.StatusBadRequest, err)
 		return

@@ -40,7 +40,7 @@ func newLab(t *testing.T) *lab {
 func (l *lab) open() {
 	l.t.Helper()
 	var err error
-	if l.book, err = Open(l.journal, DefaultLimits, zerolog.New(&l.log)); err != nil {
+	if l.book, err = Open(l.journal, DefaultLimits, zerolog.New(zerolog.SyncWriter(&l.log))); err != nil {
 		l.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(l.t.Context())

@@ -40,8 +40,8 @@ func (b *Book) Run(ctx context.Context) error {
 		case <-b.news:
 			b.rest(ctx)
 		}
-		b.save(ctx.Err() != nil)
-		if ctx.Err() != nil {
+		ended := ctx.Err() != nil // what ends it from here on is seen next time
+		if b.save(ended); ended {
 			return nil
 		}
 	}
