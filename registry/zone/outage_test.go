@@ -148,6 +148,7 @@ func TestLongOutage(t *testing.T) {
 		for i := range 4000 {
 			l.switchTo([]string{"ex2", "ex1"}[i%2])
 		}
+		synctest.Wait()
 		if n := len(l.db.unsaved); n > 2*maxUnsaved {
 			t.Errorf("%d octets are unsaved", n)
 		}
