@@ -3,6 +3,7 @@ package zone
 import (
 	"context"
 	"iter"
+	"maps"
 	"time"
 )
 
@@ -35,48 +36,24 @@ func (d *DB) checkpoints(ctx context.Context) {
 
 func (d *DB) octets() (n int64) {
 	for _, p := range d.cur.Load().views {
-		n += int64(p.Load().records * recordOctets)
+		n += int64(p.Load().octets)
 	}
 	return n
 }
 
 // Checkpoint writes a new base of the journal, while updates go on.
 func (d *DB) Checkpoint(ctx context.Context) error {
-	type capture struct {
-		zones map[string]*kept
-		seq   uint64
-		err   error
+	var zones map[string]*kept
+	var seq uint64
+	if err := d.command(ctx, func(*work) {}, func() { zones, seq = d.whole(), d.cur.Load().seq }); err != nil {
+		return err
 	}
-	taken := make(chan capture, 1)
-	cmd := func(w *work) {
-		w.then = append(w.then, func(err error) { taken <- capture{d.whole(), d.cur.Load().seq, err} })
-	}
-	select {
-	case d.commands <- cmd:
-	case <-d.stopped:
-		return ErrStopped
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case c := <-taken:
-		if c.err != nil {
-			return c.err
-		}
-		return d.journal.Checkpoint(ctx, c.seq, base(c.zones))
-	case <-d.stopped:
-		return ErrStopped
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return d.journal.Checkpoint(ctx, seq, base(zones))
 }
 
 // whole lists every zone, those that are not owned at present too. It is called by the writer.
 func (d *DB) whole() map[string]*kept {
-	out := map[string]*kept{}
-	for name, k := range d.parked {
-		out[name] = k
-	}
+	out := maps.Clone(d.parked)
 	for name, p := range d.cur.Load().views {
 		out[name] = p.Load().kept()
 	}
@@ -84,50 +61,37 @@ func (d *DB) whole() map[string]*kept {
 }
 
 func (v *View) kept() *kept {
-	return &kept{serial: v.Serial, digest: v.digest, names: *v.names, records: v.records, history: v.history}
+	return &kept{serial: v.Serial, digest: v.digest, names: *v.names, records: v.records, octets: v.octets, history: v.history}
 }
 
-// base is all zones, in pieces that each say which zone they are about.
+// base is all zones, in chunks.
 func base(zones map[string]*kept) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
+		p := &packer{chunk: yield}
 		for name, k := range zones {
-			if !k.pieces(name, yield) {
+			if p.kept(name, k); p.ended {
 				return
 			}
 		}
+		p.flush()
 	}
 }
 
-func (k *kept) pieces(zone string, yield func([]byte) bool) bool {
-	p := &packer{}
+func (p *packer) kept(zone string, k *kept) {
 	p.zone(zone)
 	p.head(k.serial, k.digest)
-	more := func() bool {
-		if len(p.b) < chunkOctets {
-			return true
-		}
-		ok := yield(p.b)
-		p.b = p.b[:0]
-		p.zone(zone)
-		return ok
-	}
-	going := true
 	k.names.Scan(func(_ string, n *Name) bool {
 		for _, s := range n.Sets {
 			for _, r := range s.Records {
 				p.record(tagRecord, r)
-				if going = more(); !going {
-					return false
-				}
 			}
 		}
-		return true
+		return !p.ended
 	})
 	for _, s := range k.history.steps {
-		p.past(s)
-		if !going || !more() {
-			return false
+		if p.ended {
+			return
 		}
+		p.past(s)
 	}
-	return going && yield(p.b)
 }

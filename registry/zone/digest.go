@@ -32,14 +32,11 @@ func (d digest) without(rrs []dns.RR) digest {
 }
 
 func hashOf(rr dns.RR) digest {
-	var few [512]byte
-	buf := few[:]
-	n, err := dns.PackRR(rr, buf, 0, nil, false)
+	wire, err := packRR(rr, nil)
 	if err != nil {
-		buf = make([]byte, dns.MaxMsgSize)
-		n, _ = dns.PackRR(rr, buf, 0, nil, false) // what the configuration has can be packed
+		panic(err) // what the configuration has can be packed
 	}
-	sum := sha256.Sum256(buf[:n])
+	sum := sha256.Sum256(wire[headerOctets:])
 	return digest{binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:16])}
 }
 

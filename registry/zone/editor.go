@@ -15,13 +15,24 @@ type editor struct {
 	state   *registry.Snapshot
 	names   *names
 	records int
+	octets  int
 	limit   int
 	digest  digest
 
 	before map[string]*Name // of the names that were touched, by key
 	order  []string         // their keys, in the order of the first touch
+	undo   []undo
 	static staticDiff
 	anew   bool // the history begins with this view
+	skips  bool // the serial is to move by doubt: see there
+}
+
+// undo takes back one replacement of a name.
+type undo struct {
+	key             string
+	was             *Name
+	records, octets int
+	isFirst         bool // touch of the name
 }
 
 // staticDiff is what the registry took out of the zone and put into it.
@@ -29,8 +40,8 @@ type staticDiff struct{ deleted, added []dns.RR }
 
 func (v *View) edit(limit int) *editor {
 	return &editor{
-		view: v, zone: v.Zone, state: v.State, names: v.names.Copy(), records: v.records, limit: limit, digest: v.digest,
-		before: map[string]*Name{},
+		view: v, zone: v.Zone, state: v.State, names: v.names.Copy(), records: v.records, octets: v.octets, limit: limit,
+		digest: v.digest, before: map[string]*Name{},
 	}
 }
 
@@ -76,19 +87,29 @@ func (e *editor) replace(owner string, s Set) {
 	if old == nil && len(s.Records) == 0 {
 		return
 	}
-	if _, touched := e.before[key]; !touched {
+	_, touched := e.before[key]
+	if !touched {
 		e.before[key] = n
 		e.order = append(e.order, key)
 	}
-	if old != nil {
-		e.records -= len(old.Records)
+	e.undo = append(e.undo, undo{key, n, e.records, e.octets, !touched})
+	records, octets := old.size()
+	e.records += len(s.Records) - records
+	e.octets += int(s.octets) - octets
+	put(e.names, key, n.with(owner, s))
+}
+
+// takeBack takes back all replacements but the first ones.
+func (e *editor) takeBack(all int) {
+	for _, u := range slices.Backward(e.undo[all:]) {
+		put(e.names, u.key, u.was)
+		e.records, e.octets = u.records, u.octets
+		if u.isFirst {
+			delete(e.before, u.key)
+			e.order = e.order[:len(e.order)-1]
+		}
 	}
-	e.records += len(s.Records)
-	if n = n.with(owner, s); n == nil {
-		e.names.Delete(key)
-		return
-	}
-	e.names.Set(key, n)
+	e.undo = e.undo[:all]
 }
 
 // diff lists the registered records that differ from the view before.
@@ -101,49 +122,53 @@ func (e *editor) diff() (deleted, added []Record) {
 	return deleted, added
 }
 
-// appendMissing appends the records of a that b does not have with the same TTL.
+// appendMissing appends the records of a that b does not have with the same TTL and spelling.
 func appendMissing(dst []Record, a, b *Name) []Record {
 	if a == nil {
 		return dst
 	}
-	for _, s := range a.Sets {
-		other := b.Set(s.Type)
-		for _, r := range s.Records {
-			if other == nil || !slices.ContainsFunc(other.Records, func(o Record) bool {
-				return o == r || o.RR.Header().Ttl == r.RR.Header().Ttl && sameRecord(o.RR, r.RR)
-			}) {
-				dst = append(dst, r)
-			}
-		}
+	for i := range a.Sets {
+		dst = a.Sets[i].appendMissing(dst, b.Set(a.Sets[i].Type))
 	}
 	return dst
 }
 
-// savepoint is what is needed to take back the changes of an update that fails in the middle.
-type savepoint struct {
-	names   *names
-	records int
-	touched int
-}
-
-func (e *editor) save() savepoint { return savepoint{e.names.Copy(), e.records, len(e.order)} }
-
-func (e *editor) restore(s savepoint) {
-	for _, key := range e.order[s.touched:] {
-		delete(e.before, key)
+// appendMissing goes through both sets at once: most records are in both, in the same order.
+func (s *Set) appendMissing(dst []Record, other *Set) []Record {
+	if other == nil {
+		return append(dst, s.Records...)
 	}
-	e.names, e.records, e.order = s.names, s.records, e.order[:s.touched]
+	next := 0
+	for _, r := range s.Records {
+		i := next
+		if i >= len(other.Records) || other.Records[i].RR != r.RR {
+			i = other.index(r.RR)
+		}
+		if i < 0 || !sameText(other.Records[i].RR, r.RR) {
+			dst = append(dst, r)
+			continue
+		}
+		next = i + 1
+	}
+	return dst
 }
+
+func sameText(a, b dns.RR) bool { return a == b || a.String() == b.String() }
 
 // update does one update, all of it or nothing.
 func (e *editor) update(u *Update) Result {
+	for _, rrs := range [][]dns.RR{u.Prerequisites, u.Changes} {
+		if r := e.isHere(rrs); r.Rcode != 0 {
+			return r
+		}
+	}
 	if r := e.met(u.Prerequisites); r.Rcode != 0 {
 		return r
 	}
-	start := e.save()
+	start := len(e.undo)
 	for _, rr := range u.Changes {
 		if r := e.apply(rr, u.By); r.Rcode != 0 {
-			e.restore(start)
+			e.takeBack(start)
 			return r
 		}
 	}

@@ -28,7 +28,7 @@ func (e *editor) moved(old, now []dns.RR) {
 func missing(a, b []dns.RR) []dns.RR {
 	var out []dns.RR
 	for _, rr := range a {
-		if !slices.ContainsFunc(b, func(o dns.RR) bool { return o.Header().Ttl == rr.Header().Ttl && sameRecord(o, rr) }) {
+		if !slices.ContainsFunc(b, func(o dns.RR) bool { return o.Header().Ttl == rr.Header().Ttl && dns.IsDuplicate(o, rr) }) {
 			out = append(out, rr)
 		}
 	}
@@ -71,10 +71,6 @@ func delegations(snap *registry.Snapshot, z *registry.Zone) []dns.RR {
 // dropReserved takes out what was registered at names, and of types, that belong to the registry, and what
 // lies in a zone below that is owned now.
 func (e *editor) dropReserved() {
-	type place struct {
-		owner  string
-		rrtype uint16
-	}
 	var gone []place
 	e.names.Scan(func(_ string, n *Name) bool {
 		for _, s := range n.Sets {

@@ -6,7 +6,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Step is the difference between a serial and the next one.
+// Step is the difference between a serial and a later one.
 type Step struct {
 	Before, After  *dns.SOA
 	Deleted, Added []dns.RR
@@ -33,22 +33,35 @@ type history struct {
 	octets int
 }
 
+const (
+	// minHistory is what every zone may have in octets, however small it is.
+	minHistory = 64 << 10
+	// maxSteps bounds what a large zone keeps in memory for steps that are small.
+	maxSteps = 20_000
+)
+
 // with returns the history with one more step, bounded to about so many octets: differences longer than the
 // zone are of no use.
 func (h history) with(s *Step, limit int) history {
 	size := s.octets()
-	h = history{append(h.steps, s), append(h.sizes, size), h.octets + size}
-	drop := 0
+	return history{append(h.steps, s), append(h.sizes, size), h.octets + size}.within(limit)
+}
+
+func (h history) within(limit int) history {
+	drop := max(0, len(h.steps)-maxSteps)
+	for _, size := range h.sizes[:drop] {
+		h.octets -= size
+	}
 	for h.octets > limit && drop < len(h.sizes) {
 		h.octets -= h.sizes[drop]
 		drop++
 	}
+	if drop == len(h.steps) {
+		return history{} // of the steps, nothing is held in memory
+	}
 	h.steps, h.sizes = h.steps[drop:], h.sizes[drop:]
 	return h
 }
-
-// minHistory is what every zone may have, however small it is.
-const minHistory = 64 << 10
 
 // since returns the steps from a serial on.
 func (h history) since(serial uint32) ([]*Step, bool) {
@@ -57,4 +70,12 @@ func (h history) since(serial uint32) ([]*Step, bool) {
 		return nil, false
 	}
 	return h.steps[i:], true
+}
+
+// end is the SOA that the last step led to, if that is equal to soa: both then share one.
+func (h history) end(soa *dns.SOA) *dns.SOA {
+	if n := len(h.steps); n > 0 && *h.steps[n-1].After == *soa {
+		return h.steps[n-1].After
+	}
+	return soa
 }

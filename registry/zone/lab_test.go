@@ -64,9 +64,14 @@ func testWorld() *registry.World {
 // newLab runs the test world until the test ends.
 func newLab(t testing.TB) *lab {
 	t.Helper()
+	return newLabOf(t, testWorld())
+}
+
+func newLabOf(t testing.TB, world *registry.World) *lab {
+	t.Helper()
 	l := &lab{t: t, journal: &journal.Memory{}}
 	var err error
-	if l.reg, err = registry.Open(testWorld(), &registry.Memory{}, zerolog.Nop()); err != nil {
+	if l.reg, err = registry.Open(world, &registry.Memory{}, zerolog.Nop()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -86,7 +91,7 @@ func newLab(t testing.TB) *lab {
 // open runs the zones from what the journal has.
 func (l *lab) open() {
 	l.t.Helper()
-	db, err := Open(l.journal, DefaultLimits, l.reg.Snapshot, zerolog.Nop())
+	db, err := Open(l.journal, DefaultLimits, l.reg.Snapshot, nopLog)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -103,11 +108,20 @@ func (l *lab) open() {
 	}
 }
 
-// restart opens the zones anew, as after a kill.
+// restart opens the zones anew.
 func (l *lab) restart() {
 	l.t.Helper()
 	l.stop()
 	l.journal = l.journal.Copy()
+	l.open()
+}
+
+// kill is restart without an orderly end.
+func (l *lab) kill() {
+	l.t.Helper()
+	left := l.journal.Copy()
+	l.stop()
+	l.journal = left
 	l.open()
 }
 
@@ -165,13 +179,13 @@ func rr(t testing.TB, text string) dns.RR {
 // unpacked are records as they come in a message.
 func unpacked(t testing.TB, rrs []dns.RR) []dns.RR {
 	t.Helper()
-	m := &dns.Msg{Ns: rrs}
+	m := &dns.Msg{Ns: rrs, Compress: true}
 	b, err := m.Pack()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Unpack(b); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %v", rrs, err)
 	}
 	return m.Ns
 }
@@ -227,6 +241,8 @@ func (l *lab) want(zone, want string) {
 }
 
 var errDisk = errors.New("the disk is full")
+
+var nopLog = zerolog.Nop()
 
 // secondary is the state of a zone that transfers lead to.
 type secondary struct {

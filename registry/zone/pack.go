@@ -2,7 +2,6 @@ package zone
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -10,10 +9,10 @@ import (
 )
 
 // A batch of the journal is a run of entries, each a tag, the octets that it has and its data. What stands
-// behind an entry for a zone is about that zone. A base is made of the same entries.
+// behind an entry for a zone is about that zone. A base is made of the same entries, and its chunks are one run.
 const (
 	tagZone    = 1  // its name
-	tagHead    = 2  // serial and digest; the history ends here
+	tagHead    = 2  // serial and digest; the records that were taken out before it go, and the history ends here
 	tagSOA     = 3  // of the view before a step, and then of the one after it
 	tagBy      = 4  // who registered the records that follow
 	tagDeleted = 5  // a registered record that the step takes out
@@ -23,6 +22,8 @@ const (
 	tagStep    = 9  // digest after it: the step is complete
 	tagPast    = 10 // the same in a base, where the records have it already
 	tagRecord  = 11 // a registered record, in a base
+	tagPart    = 12 // which part of how many the rest of the batch is: it counts with the last one
+	tagClean   = 13 // nothing was told that is not saved
 )
 
 // errFormat is what is wrong with a batch that this package did not write.
@@ -30,14 +31,36 @@ var errFormat = errors.New("an entry is malformed")
 
 // packer puts entries together.
 type packer struct {
-	b  []byte
-	by *By
+	b       []byte
+	by      *By
+	scratch []byte
+
+	chunk func([]byte) bool // for a base: takes b whenever it is full; nil for a batch
+	ended bool              // chunk wants no more
 }
 
 func (p *packer) entry(tag byte, data []byte) {
 	p.b = binary.AppendUvarint(append(p.b, tag), uint64(len(data)))
 	p.b = append(p.b, data...)
+	if p.chunk != nil && len(p.b) >= chunkOctets {
+		p.flush()
+	}
 }
+
+func (p *packer) flush() {
+	p.ended = p.ended || !p.chunk(p.b)
+	p.b = p.b[:0]
+}
+
+// reset begins another batch.
+func (p *packer) reset() {
+	if p.b, p.by = p.b[:0], nil; cap(p.b) > keptOctets {
+		p.b = nil
+	}
+}
+
+// keptOctets is how large a buffer may be to be used again.
+const keptOctets = 1 << 20
 
 func (p *packer) zone(name string) {
 	p.by = nil
@@ -53,28 +76,60 @@ func appendDigest(dst []byte, d digest) []byte {
 }
 
 func (p *packer) rr(tag byte, rr dns.RR) {
-	var few [1024]byte
-	buf := few[:]
-	n, err := dns.PackRR(rr, buf, 0, nil, false)
+	wire, err := packRR(rr, p.scratch)
 	if err != nil {
-		buf = make([]byte, dns.MaxMsgSize)
-		if n, err = dns.PackRR(rr, buf, 0, nil, false); err != nil {
-			panic(fmt.Sprintf("packing %s: %v", rr, err)) // it was unpacked before, or made here
-		}
+		panic(fmt.Sprintf("packing %s: %v", rr, err)) // Check has packed it before, or it was made here
 	}
-	p.entry(tag, buf[:n])
+	p.entry(tag, wire[headerOctets:])
+	p.scratch = wire
+}
+
+// headerOctets is what stands before the first record of a message without a question: RFC 1035, Section 4.1.1.
+const headerOctets = 12
+
+// packRR writes a message of one record into buf, if there is room. dns.PackRR notes the length in the record, which others
+// may be reading.
+func packRR(rr dns.RR, buf []byte) ([]byte, error) {
+	m := dns.Msg{Answer: []dns.RR{rr}}
+	return m.PackBuffer(buf[:cap(buf)])
 }
 
 func (p *packer) record(tag byte, r Record) {
-	if r.By != p.by && r.By != nil {
-		text, err := json.Marshal(r.By)
-		if err != nil {
-			panic(err) // texts and numbers
-		}
-		p.entry(tagBy, text)
-		p.by = r.By
+	if r.By != p.by && (r.By == nil || p.by == nil || *r.By != *p.by) {
+		p.entry(tagBy, appendBy(nil, r.By))
 	}
+	p.by = r.By
 	p.rr(tag, r.RR)
+}
+
+// appendBy writes nobody as no octets.
+func appendBy(dst []byte, by *By) []byte {
+	if by == nil {
+		return dst
+	}
+	dst = binary.AppendVarint(dst, by.At)
+	dst = binary.AppendUvarint(dst, by.Decision)
+	source, _ := by.Source.MarshalText() // it gives no error
+	dst = binary.AppendUvarint(dst, uint64(len(source)))
+	return append(append(dst, source...), by.Principal...)
+}
+
+func parseBy(data []byte) (*By, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	by := &By{}
+	var n [3]int
+	var size uint64
+	by.At, n[0] = binary.Varint(data)
+	by.Decision, n[1] = binary.Uvarint(data[max(n[0], 0):])
+	data = data[max(n[0], 0)+max(n[1], 0):]
+	if size, n[2] = binary.Uvarint(data); min(n[0], n[1], n[2]) <= 0 || size > uint64(len(data)-n[2]) {
+		return nil, errors.New("it is too short")
+	}
+	data = data[n[2]:]
+	by.Principal = string(data[size:])
+	return by, by.Source.UnmarshalText(data[:size])
 }
 
 // step writes a step. The records that were registered are named apart from those of the registry.
@@ -99,177 +154,4 @@ func (p *packer) step(tag byte, s *Step, deleted, added []Record, moved staticDi
 // past writes a step of the history alone.
 func (p *packer) past(s *Step) {
 	p.step(tagPast, s, nil, nil, staticDiff{s.Deleted, s.Added}, digest{})
-}
-
-// loader puts the zones together from batches.
-type loader struct {
-	zones map[string]*kept
-	cur   *kept
-	by    *By
-	step  Step
-	dels  []dns.RR
-	adds  []Record
-}
-
-// kept is what the journal has of a zone.
-type kept struct {
-	serial  uint32
-	digest  digest
-	names   names
-	records int
-	history history
-}
-
-func (l *loader) load(batch []byte) error {
-	for len(batch) > 0 {
-		tag := batch[0]
-		size, n := binary.Uvarint(batch[1:])
-		if n <= 0 || size > uint64(len(batch)-1-n) {
-			return errFormat
-		}
-		data := batch[1+n : 1+n+int(size)]
-		if err := l.entry(tag, data); err != nil {
-			return fmt.Errorf("%w: tag %d: %w", errFormat, tag, err)
-		}
-		batch = batch[1+n+int(size):]
-	}
-	return nil
-}
-
-func (l *loader) entry(tag byte, data []byte) error {
-	switch tag {
-	case tagZone:
-		l.enter(string(data))
-		return nil
-	case tagBy:
-		l.by = new(By)
-		return json.Unmarshal(data, l.by)
-	}
-	switch {
-	case l.cur == nil:
-		return errors.New("it is about no zone")
-	case tag == tagHead:
-		return l.head(data)
-	case tag == tagStep || tag == tagPast:
-		return l.endStep(tag, data)
-	}
-	rr, _, err := dns.UnpackRR(data, 0)
-	if err != nil {
-		return err
-	}
-	switch tag {
-	case tagSOA:
-		return l.soa(rr)
-	case tagDeleted:
-		l.dels = append(l.dels, rr)
-		l.step.Deleted = append(l.step.Deleted, rr)
-	case tagAdded:
-		l.adds = append(l.adds, Record{rr, l.by})
-		l.step.Added = append(l.step.Added, rr)
-	case tagLeft:
-		l.step.Deleted = append(l.step.Deleted, rr)
-	case tagEntered:
-		l.step.Added = append(l.step.Added, rr)
-	case tagRecord:
-		l.cur.put(Record{rr, l.by})
-	default:
-		return errors.New("it is unknown")
-	}
-	return nil
-}
-
-func (l *loader) enter(zone string) {
-	l.cur, l.by = l.zones[zone], nil
-	if l.cur == nil {
-		l.cur = &kept{}
-		l.zones[zone] = l.cur
-	}
-	l.begin()
-}
-
-func (l *loader) begin() { l.step, l.dels, l.adds = Step{}, nil, nil }
-
-func (l *loader) head(data []byte) error {
-	if len(data) != 20 {
-		return errors.New("it has another size")
-	}
-	l.cur.serial, l.cur.digest, l.cur.history = binary.BigEndian.Uint32(data), readDigest(data[4:]), history{}
-	return nil
-}
-
-func readDigest(data []byte) digest {
-	return digest{binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])}
-}
-
-func (l *loader) soa(rr dns.RR) error {
-	soa, ok := rr.(*dns.SOA)
-	switch {
-	case !ok:
-		return errors.New("it is no SOA")
-	case l.step.Before == nil:
-		l.step.Before = soa
-	default:
-		l.step.After = soa
-	}
-	return nil
-}
-
-func (l *loader) endStep(tag byte, data []byte) error {
-	if l.step.After == nil || len(data) != 16 {
-		return errors.New("it ends a step that did not begin")
-	}
-	s := l.step
-	if tag == tagStep {
-		for _, rr := range l.dels {
-			l.cur.remove(rr)
-		}
-		for _, r := range l.adds {
-			l.cur.put(r)
-		}
-		l.cur.serial, l.cur.digest = s.After.Serial, readDigest(data)
-	}
-	l.cur.history = l.cur.history.with(&s, max(minHistory, l.cur.octets()))
-	l.begin()
-	return nil
-}
-
-// octets is about what the zone's registered records take in a transfer.
-func (k *kept) octets() int { return k.records * recordOctets }
-
-// recordOctets is about what a record takes in a transfer.
-const recordOctets = 64
-
-func (k *kept) put(r Record) {
-	h := r.RR.Header()
-	key := keyOf(h.Name)
-	n, _ := k.names.Get(key)
-	s := Set{Type: h.Rrtype}
-	if old := n.Set(h.Rrtype); old != nil {
-		s.Records = old.Records[:len(old.Records):len(old.Records)]
-	}
-	s.Records = append(s.Records, r)
-	k.records++
-	k.names.Set(key, n.with(h.Name, s))
-}
-
-func (k *kept) remove(rr dns.RR) {
-	h := rr.Header()
-	key := keyOf(h.Name)
-	n, _ := k.names.Get(key)
-	old := n.Set(h.Rrtype)
-	if old == nil {
-		return
-	}
-	s := Set{Type: h.Rrtype}
-	for _, r := range old.Records {
-		if !sameRecord(r.RR, rr) {
-			s.Records = append(s.Records, r)
-		}
-	}
-	k.records -= len(old.Records) - len(s.Records)
-	if n = n.with(h.Name, s); n == nil {
-		k.names.Delete(key)
-		return
-	}
-	k.names.Set(key, n)
 }

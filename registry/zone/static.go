@@ -3,7 +3,6 @@ package zone
 import (
 	"iter"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -150,6 +149,4 @@ func children(snap *registry.Snapshot, z *registry.Zone) []*registry.Zone {
 }
 
 // isBelow reports whether name is strictly below zone.
-func isBelow(name, zone string) bool {
-	return name != zone && (zone == "." || strings.HasSuffix(name, "."+zone))
-}
+func isBelow(name, zone string) bool { return name != zone && dns.IsSubDomain(zone, name) }

@@ -2,6 +2,7 @@ package zone
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/miekg/dns"
 )
@@ -52,8 +53,10 @@ func (v *View) yieldSteps(steps []*Step, yield func([]dns.RR) bool) {
 	}
 	for _, s := range steps {
 		for _, rrs := range [][]dns.RR{{s.Before}, s.Deleted, {s.After}, s.Added} {
-			if len(rrs) > 0 && !yield(rrs) {
-				return
+			for part := range slices.Chunk(rrs, maxSet) {
+				if !yield(part) {
+					return
+				}
 			}
 		}
 	}
@@ -63,10 +66,12 @@ func (v *View) yieldSteps(steps []*Step, yield func([]dns.RR) bool) {
 // Newer compares serials: RFC 1982, Section 3.2.
 func Newer(a, b uint32) bool { return int32(a-b) > 0 }
 
-// next adds one in serial number arithmetic and skips 0, which some servers read as "none": RFC 1982,
-// Section 3.1.
-func next(serial uint32) uint32 {
-	if serial++; serial == 0 {
+// next adds one in serial number arithmetic.
+func next(serial uint32) uint32 { return plus(serial, 1) }
+
+// plus skips 0, which some servers read as "none": RFC 1982, Section 3.1.
+func plus(serial, n uint32) uint32 {
+	if serial += n; serial == 0 {
 		return 1
 	}
 	return serial

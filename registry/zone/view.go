@@ -17,6 +17,8 @@ type View struct {
 
 	names   *names
 	records int // registered ones
+	octets  int // of them, uncompressed
+	outage  int // of the disk, in which the serial took a leap: see there
 	history history
 	digest  digest // of what State puts into the zone, with the SOA but its serial
 }
@@ -72,30 +74,34 @@ const (
 // owned by the name.
 func (v *View) Lookup(owner string, qtype uint16) Answer {
 	key := keyOf(owner)
-	if a, is := v.above(owner, key, qtype); is {
+	if a, is := v.above(owner, key); is {
 		return a
 	}
-	if n, ok := v.names.Get(key); ok {
+	n, ok := v.names.Get(key)
+	switch {
+	case ok && n.Set(dns.TypeNS) != nil && qtype != dns.TypeDS:
+		return v.referral(n) // the parent answers for DS: RFC 4035, Section 3.1.4.1
+	case ok:
 		return answerAt(n, qtype)
-	}
-	if hasBelow(v.names, key) {
+	case v.exists(owner, key):
 		return Answer{Kind: NoData}
 	}
-	return v.wildcard(owner, qtype)
+	return v.wildcard(owner, key, qtype)
 }
 
-// above looks for a zone cut or a DNAME between the apex and the name, and at the name for a cut.
-func (v *View) above(owner, key string, qtype uint16) (Answer, bool) {
+// above looks for a zone cut or a DNAME between the apex and the name.
+func (v *View) above(owner, key string) (Answer, bool) {
 	for end := len(keyOf(v.Zone.Name)); end < len(key); {
-		end += strings.IndexByte(key[end:], 0) + 1
+		if end += strings.IndexByte(key[end:], 0) + 1; end == len(key) {
+			break
+		}
 		n, ok := v.names.Get(key[:end])
 		switch {
 		case !ok:
 			continue
-		case n.Set(dns.TypeNS) != nil && !(end == len(key) && qtype == dns.TypeDS):
-			// The parent answers for DS: RFC 4035, Section 3.1.4.1.
+		case n.Set(dns.TypeNS) != nil:
 			return v.referral(n), true
-		case n.Set(dns.TypeDNAME) != nil && end < len(key):
+		case n.Set(dns.TypeDNAME) != nil:
 			return throughDNAME(owner, n), true
 		}
 	}
@@ -106,10 +112,7 @@ func (v *View) referral(n *Name) Answer {
 	a := Answer{Kind: Referral, Records: n.Set(dns.TypeNS).RRs()}
 	for _, rr := range a.Records {
 		host := dns.CanonicalName(rr.(*dns.NS).Ns)
-		if !isBelow(host, v.Zone.Name) {
-			continue
-		}
-		server := v.Name(host)
+		server := v.Name(host) // none outside the zone
 		for _, t := range []uint16{dns.TypeA, dns.TypeAAAA} {
 			if s := server.Set(t); s != nil {
 				a.Glue = append(a.Glue, s.RRs()...)
@@ -124,16 +127,13 @@ func throughDNAME(owner string, n *Name) Answer {
 	rr := n.Set(dns.TypeDNAME).Records[0].RR.(*dns.DNAME)
 	a := Answer{Kind: Alias, Records: []dns.RR{rr}}
 	target := strings.TrimSuffix(owner, n.Owner) + strings.TrimPrefix(rr.Target, ".")
-	if _, ok := dns.IsDomainName(target); !ok || len(target) > maxName {
-		return a // no target: YXDOMAIN
+	if _, ok := dns.IsDomainName(target); !ok {
+		return a // it is too long, no target: YXDOMAIN
 	}
-	a.Target = target
+	a.Target = dns.CanonicalName(target)
 	a.Records = append(a.Records, &dns.CNAME{Hdr: header(owner, dns.TypeCNAME, rr.Hdr.Ttl), Target: target})
 	return a
 }
-
-// maxName is the length of the longest name in text: 255 octets on the wire, RFC 1035, Section 2.3.4.
-const maxName = 254
 
 func answerAt(n *Name, qtype uint16) Answer {
 	if s := n.Set(qtype); s != nil {
@@ -147,30 +147,27 @@ func answerAt(n *Name, qtype uint16) Answer {
 }
 
 // wildcard answers from the wildcard at the closest encloser, if there is one: RFC 4592, Section 3.3.1.
-func (v *View) wildcard(owner string, qtype uint16) Answer {
-	for up := registry.Parent(owner); ; up = registry.Parent(up) {
-		if n := v.Name(wildcardBelow(up)); n != nil {
+func (v *View) wildcard(owner, key string, qtype uint16) Answer {
+	up := owner
+	for apex := len(keyOf(v.Zone.Name)); len(key) > apex; {
+		up, key = registry.Parent(up), parentKey(key)
+		if n, ok := v.names.Get(key + "*\x00"); ok {
 			return synthesized(answerAt(n, qtype), owner)
 		}
-		if up == v.Zone.Name || !isBelow(up, v.Zone.Name) || v.exists(up) {
-			return Answer{}
+		if v.exists(up, key) {
+			break
 		}
 	}
-}
-
-func wildcardBelow(name string) string {
-	if name == "." {
-		return "*."
-	}
-	return "*." + name
+	return Answer{}
 }
 
 // exists counts what the registry has as well.
-func (v *View) exists(owner string) bool {
+func (v *View) exists(owner, key string) bool {
 	if _, ok := v.State.Lookup(owner); ok {
 		return true
 	}
-	return v.Has(owner)
+	_, ok := v.names.Get(key)
+	return ok || hasBelow(v.names, key)
 }
 
 func synthesized(a Answer, owner string) Answer {

@@ -2,6 +2,7 @@ package zone
 
 import (
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,10 +19,12 @@ type work struct {
 	fresh   map[string]*View   // zones that there were none of before
 	editors map[string]*editor // zones that are changed
 	parked  map[string]*kept   // zones that go
-	next    map[string]*View   // what save made of the editors
+	marks   map[string]int     // how much of each editor's undo the registry did
+	next    map[string]*View   // what pack made of the editors
+	saved   []byte             // the entries for that
 	results []answered
-	then    []func(error)
-	saved   []byte
+	cmd     *command // nil for none
+	outage  int      // of the disk in which it takes effect, 0 for none
 }
 
 type answered struct {
@@ -92,20 +95,23 @@ func (w *work) reconfigure() {
 func (w *work) enter(z *registry.Zone) {
 	k, known := w.d.parked[z.Name]
 	if !known {
-		k = &kept{serial: uint32(time.Now().Unix())}
+		k = &kept{serial: uint32(time.Now().Unix()), doubt: w.d.doubt}
 	}
-	now := digestOf(w.snap, z)
-	v := &View{Zone: z, State: w.snap, Serial: k.serial, names: k.names.Copy(), records: k.records, history: k.history, digest: now}
-	anew := !known || k.digest != now
+	v := &View{
+		Zone: z, State: w.snap, Serial: k.serial, names: k.names.Copy(), records: k.records, octets: k.octets,
+		history: k.history, digest: digestOf(w.snap, z),
+	}
+	v.history = v.history.within(v.maxHistory())
+	anew := !known || k.digest != v.digest
 	if anew {
 		v.history = history{}
-	}
-	if known && anew {
-		v.Serial = next(k.serial)
+		if v.Serial = plus(k.serial, k.skipped()); known && !k.doubt {
+			v.Serial = next(k.serial)
+		}
 	}
 	w.fresh[z.Name] = v
 	e := w.editor(z.Name)
-	e.anew = anew
+	e.anew, e.skips = anew, k.doubt && !anew
 	e.dropReserved()
 }
 
@@ -150,25 +156,20 @@ func (w *work) refuse(batch []*Update, err error) {
 	for _, u := range batch {
 		w.results = append(w.results, answered{u, resultf(dns.RcodeServerFailure, "it cannot be saved: %v", err)})
 	}
-	for _, then := range w.then {
-		then(err)
-	}
-	w.then = nil
 }
 
 // mark and rollBack take back what updates did, and leave what the registry did.
-func (w *work) mark() map[string]savepoint {
-	marks := make(map[string]savepoint, len(w.editors))
+func (w *work) mark() {
+	w.marks = make(map[string]int, len(w.editors))
 	for zone, e := range w.editors {
-		marks[zone] = e.save()
+		w.marks[zone] = len(e.undo)
 	}
-	return marks
 }
 
-func (w *work) rollBack(marks map[string]savepoint) {
+func (w *work) rollBack() {
 	for zone, e := range w.editors {
-		if m, ok := marks[zone]; ok {
-			e.restore(m)
+		if m, ok := w.marks[zone]; ok {
+			e.takeBack(m)
 		} else {
 			delete(w.editors, zone)
 		}
@@ -177,45 +178,70 @@ func (w *work) rollBack(marks map[string]savepoint) {
 
 // save puts the batch on stable storage. When there is nothing to save, force tries the disk all the same.
 func (w *work) save(force bool) (seq uint64, err error) {
-	p := w.pack()
-	batch := append(w.d.unsaved[:len(w.d.unsaved):len(w.d.unsaved)], p.b...)
+	w.pack()
+	batch := w.saved
+	if len(w.d.unsaved) > 0 {
+		batch = slices.Concat(w.d.unsaved, batch)
+	}
 	if len(batch) == 0 && !force {
 		return w.before.seq, nil
 	}
-	return w.d.journal.Append(batch)
+	return w.d.append(batch)
 }
 
 // pack makes the next views, and the entries that stand for them.
-func (w *work) pack() *packer {
-	p := &packer{}
+func (w *work) pack() {
+	p := &w.d.packer
+	p.reset()
+	if w.before.snap == nil {
+		w.skipParked(p)
+	}
 	w.next = map[string]*View{}
 	for name, e := range w.editors {
-		w.next[name] = e.finish(p)
+		if v := e.finish(p, w.outage); v != e.view || w.fresh[name] != nil {
+			w.next[name] = v
+		}
 	}
 	w.saved = p.b
-	return p
 }
 
-// finish makes the view that an editor stands for and writes down the step to it.
-func (e *editor) finish(p *packer) *View {
+// finish makes the view that an editor stands for and writes down the step to it. It is the one before when
+// nothing has changed.
+func (e *editor) finish(p *packer, outage int) *View {
 	v := *e.view
-	v.Zone, v.State, v.names, v.records, v.digest = e.zone, e.state, e.names, e.records, e.digest
+	v.Zone, v.State, v.names, v.records, v.octets, v.digest = e.zone, e.state, e.names, e.records, e.octets, e.digest
 	if e.anew {
 		p.zone(e.zone.Name)
 		p.head(v.Serial, v.digest)
 	}
 	deleted, added := e.diff()
 	s := &Step{Before: e.view.SOA(), Deleted: join(deleted, e.static.deleted), Added: join(added, e.static.added)}
-	if len(s.Deleted)+len(s.Added) == 0 && *SOA(e.zone, 0) == *SOA(e.view.Zone, 0) {
+	switch {
+	case len(s.Deleted)+len(s.Added) > 0 || e.skips || !e.sameTimers():
+	case e.anew || e.state.World != e.view.State.World:
 		return &v
+	default:
+		return e.view
 	}
-	v.Serial = next(e.view.Serial)
-	s.After = v.SOA()
+	e.advance(&v, outage)
+	s.Before, s.After = v.history.end(s.Before), v.SOA()
 	p.zone(e.zone.Name)
 	p.step(tagStep, s, deleted, added, e.static, v.digest)
-	v.history = e.view.history.with(s, max(minHistory, (v.records+len(e.state.OwnerNames(e.zone)))*recordOctets))
+	v.history = v.history.with(s, v.maxHistory())
 	return &v
 }
+
+func (e *editor) sameTimers() bool {
+	return e.zone == e.view.Zone || *SOA(e.zone, 0) == *SOA(e.view.Zone, 0)
+}
+
+// maxHistory is how long the differences may be that the view keeps.
+func (v *View) maxHistory() int {
+	return max(minHistory, v.octets+len(v.State.OwnerNames(v.Zone))*recordOctets)
+}
+
+// recordOctets is about what a record of the registry takes in a transfer.
+const recordOctets = 64
 
 func join(records []Record, rrs []dns.RR) []dns.RR {
 	out := make([]dns.RR, 0, len(records)+len(rrs))
@@ -229,11 +255,8 @@ func join(records []Record, rrs []dns.RR) []dns.RR {
 // did is in it.
 func (w *work) publish(seq uint64, err error) {
 	d := w.d
-	if err == nil {
-		d.unsaved = nil
-	} else {
-		w.pack()
-		d.unsaved = w.unsaved(append(d.unsaved, w.saved...))
+	if err != nil && d.saved == nil {
+		d.saved = d.whole()
 	}
 	next := &state{snap: w.snap, views: w.before.views, superseded: make(chan struct{}), seq: seq, err: err}
 	if w.before.snap == nil || w.before.snap.World != w.snap.World {
@@ -242,39 +265,22 @@ func (w *work) publish(seq uint64, err error) {
 	for name, v := range w.next {
 		next.views[name].Store(v)
 	}
-	changed := len(w.next) > 0 || w.before.snap != w.snap || (err == nil) != (w.before.err == nil)
-	if changed {
-		d.cur.Store(next)
-		close(w.before.superseded)
-	} else {
-		w.before.seq = max(w.before.seq, seq)
-	}
 	maps.Copy(d.parked, w.parked)
 	for name := range w.fresh {
 		delete(d.parked, name)
 	}
-	w.answer()
-}
-
-// maxUnsaved bounds in octets what waits for a disk that takes nothing.
-const maxUnsaved = 1 << 20
-
-// unsaved shortens what waits for the disk when it has become long: the zones are where they are, how they
-// came there is forgotten.
-func (w *work) unsaved(batch []byte) []byte {
-	if len(batch) <= maxUnsaved {
-		return batch
+	if len(w.next) > 0 || w.before.snap != w.snap || (err == nil) != (w.before.err == nil) {
+		d.cur.Store(next)
+		close(w.before.superseded)
+	} else {
+		w.before.seq = seq
 	}
-	p := &packer{}
-	for _, z := range w.snap.World.Zones {
-		v := w.next[z.Name]
-		if v == nil {
-			v = w.before.views[z.Name].Load()
-		}
-		p.zone(z.Name)
-		p.head(v.Serial, v.digest)
+	if err != nil {
+		d.keep(w.saved)
+	} else {
+		d.unsaved, d.saved = nil, nil
 	}
-	return p.b
+	w.answer(err)
 }
 
 // views is the table of the zones of the configuration in force.
@@ -290,7 +296,7 @@ func (w *work) views() map[string]*atomic.Pointer[View] {
 	return out
 }
 
-func (w *work) answer() {
+func (w *work) answer(err error) {
 	for _, a := range w.results {
 		if p, ok := w.d.cur.Load().views[a.to.Zone]; ok {
 			a.Serial = p.Load().Serial
@@ -299,7 +305,7 @@ func (w *work) answer() {
 			a.to.Done(a.Result)
 		}
 	}
-	for _, then := range w.then {
-		then(nil)
+	if w.cmd != nil {
+		w.cmd.done(err)
 	}
 }

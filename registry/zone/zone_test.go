@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -274,7 +275,8 @@ func TestChange(t *testing.T) {
 func TestLookup(t *testing.T) {
 	l := newLab(t)
 	l.update(corp, "+ a 5 A 192.0.2.1; + x.y 5 TXT t; + al 5 CNAME a.corp.example.; + *.wild 5 A 192.0.2.7; + *.wild 5 TXT w; + b.wild 5 TXT b; "+
-		"+ cut 5 NS ns.cut.corp.example.; + ns.cut 5 A 192.0.2.8; + d 5 DNAME other.example.")
+		"+ cut 5 NS ns.cut.corp.example.; + ns.cut 5 A 192.0.2.8; + d 5 DNAME OTHER.example.; + far 5 DNAME "+strings.Repeat(strings.Repeat("x", 60)+".", 4)+"; "+
+		"+ *.deep 5 A 192.0.2.9; + one\\.two 5 A 192.0.2.10")
 	v := l.db.View(corp)
 	for _, tt := range []struct {
 		name   string
@@ -299,7 +301,12 @@ func TestLookup(t *testing.T) {
 		{"cut", dns.TypeA, Referral, "cut.corp.example. NS ns.cut.corp.example.", ""},
 		{"w.cut", dns.TypeA, Referral, "cut.corp.example. NS ns.cut.corp.example.", ""},
 		{"cut", dns.TypeDS, NoData, "", ""},
-		{"e.d", dns.TypeA, Alias, "d.corp.example. DNAME other.example.; e.d.corp.example. CNAME e.other.example.", "e.other.example."},
+		{"e.d", dns.TypeA, Alias, "d.corp.example. DNAME OTHER.example.; e.d.corp.example. CNAME e.OTHER.example.", "e.other.example."},
+		{`\000\001\002\003.d`, dns.TypeA, Alias, `d.corp.example. DNAME OTHER.example.; \000\001\002\003.d.corp.example. CNAME \000\001\002\003.OTHER.example.`, `\000\001\002\003.other.example.`},
+		{`one\.two`, dns.TypeA, Found, `one\.two.corp.example. A 192.0.2.10`, ""},
+		{"one.two", dns.TypeA, NoName, "", ""},
+		{"two", dns.TypeA, NoName, "", ""},
+		{"q.deep", dns.TypeA, Found, "q.deep.corp.example. A 192.0.2.9", ""},
 		{"d", dns.TypeA, NoData, "", ""},
 		{"x.none", dns.TypeA, NoName, "", ""},
 	} {
@@ -320,6 +327,26 @@ func TestLookup(t *testing.T) {
 				t.Errorf("glue: %v", got.Glue)
 			}
 		})
+	}
+}
+
+// TestWildcardAndRegistry: what exists in the registry alone, also without records, is no matter for a wildcard;
+// and what is too long behind a DNAME has no target.
+func TestWildcardAndRegistry(t *testing.T) {
+	w := testWorld()
+	w.Roles[0].DNS = append(w.Roles[0].DNS, "a.ent.corp.example.")
+	l := newLabOf(t, w)
+	l.update(corp, "+ * 5 A 192.0.2.1; + d 5 DNAME "+strings.Repeat(strings.Repeat("x", 60)+".", 4))
+	v := l.db.View(corp)
+	for name, want := range map[string]AnswerKind{"ent": NoData, "x.ent": NoName, "x.a.ent": NoName, "q": Found, "x.q": Found} {
+		if a := v.Lookup(name+"."+corp, dns.TypeA); a.Kind != want {
+			t.Errorf("%s: %+v, want %d", name, a, want)
+		}
+	}
+	for label, hasTarget := range map[string]bool{"abc": true, `\000\001\002`: true, strings.Repeat("y", 20): false} {
+		if a := v.Lookup(label+".d."+corp, dns.TypeA); a.Kind != Alias || (a.Target != "") != hasTarget {
+			t.Errorf("%s: %+v", label, a)
+		}
 	}
 }
 
