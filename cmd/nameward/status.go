@@ -106,6 +106,9 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 	if st.WINS != nil && st.WINS.Error != "" {
 		fmt.Fprintf(w, "! WINS: registrations cannot be saved: %s\n", st.WINS.Error)
 	}
+	if st.Updates != nil && st.Updates.Error != "" {
+		fmt.Fprintf(w, "! dynamic updates cannot be saved: %s\n", st.Updates.Error)
+	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "ROLE\tMODE\tHOLDER\tEPOCH\tSINCE\tSTATE\tSERVED\tADDRESSES\tSOURCE")
 	for _, r := range st.Roles {
@@ -135,6 +138,31 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 	if st.WINS != nil {
 		printWINS(w, st.WINS)
 	}
+	if st.Updates != nil {
+		printUpdates(w, st.Updates)
+	}
+}
+
+// printUpdates prints what came of dynamic updates in a line.
+func printUpdates(w io.Writer, st *control.UpdatesStatus) {
+	words := []string{count(st.Records, "record") + " registered"}
+	add := func(n int, what string) {
+		if n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	for _, f := range held.Fates {
+		add(st.Held[f.String()], f.String())
+	}
+	add(int(st.Dropped), "given up for want of room")
+	add(st.Queue, "waiting for the disk")
+	if st.Gates > 0 {
+		words = append(words, count(st.Gates, "gate"))
+	}
+	if st.Keys > 0 {
+		words = append(words, count(st.Keys, "Kerberos key"))
+	}
+	fmt.Fprintf(w, "dynamic updates: %s\n", strings.Join(words, ", "))
 }
 
 // printWINS prints the WINS server in a line.

@@ -120,13 +120,7 @@ func (s *updateService) collect(gauge func(*prometheus.Desc, float64, ...string)
 	if !cur.taken {
 		return
 	}
-	registered := 0
-	for _, z := range s.zones.State().World.Zones {
-		if v := s.zones.View(z.Name); v != nil {
-			registered += v.Records()
-		}
-	}
-	gauge(registeredDesc, float64(registered))
+	gauge(registeredDesc, float64(s.registered()))
 	gauge(updateQueueDesc, float64(s.zones.Waiting()))
 	fates := s.book.Counts()
 	for _, f := range held.Fates {

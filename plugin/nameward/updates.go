@@ -15,6 +15,7 @@ import (
 	"github.com/nameward/nameward/plugin/gsstsig"
 	"github.com/nameward/nameward/plugin/nameward/front"
 	"github.com/nameward/nameward/registry/config"
+	"github.com/nameward/nameward/registry/control"
 	"github.com/nameward/nameward/registry/store/journal"
 	"github.com/nameward/nameward/registry/updates"
 	"github.com/nameward/nameward/registry/zone"
@@ -175,4 +176,35 @@ func (s *updateService) close() error {
 // explains reports whether an address is told why its update was not taken.
 func (s *updateSettings) explains(source netip.Addr) bool {
 	return slices.ContainsFunc(s.explain, func(p netip.Prefix) bool { return p.Contains(source) })
+}
+
+// registered is the number of records that updates put into owned zones.
+func (s *updateService) registered() (n int) {
+	for _, z := range s.zones.State().World.Zones {
+		if v := s.zones.View(z.Name); v != nil {
+			n += v.Records()
+		}
+	}
+	return n
+}
+
+// status tells how updates are taken, nil when they are not.
+func (s *updateService) status() *control.UpdatesStatus {
+	cur := s.cur.Load()
+	if !cur.taken {
+		return nil
+	}
+	st := &control.UpdatesStatus{
+		Records: s.registered(), Held: map[string]int{}, Dropped: s.book.Dropped(), Queue: s.zones.Waiting(), Gates: len(cur.gates),
+	}
+	for fate, n := range s.book.Counts() {
+		st.Held[fate.String()] = n
+	}
+	if cur.acceptor != nil {
+		st.Keys = cur.acceptor.Status().Contexts
+	}
+	if err := errors.Join(s.zones.Err(), s.book.Err()); err != nil {
+		st.Error = err.Error()
+	}
+	return st
 }

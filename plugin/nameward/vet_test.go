@@ -48,4 +48,7 @@ func TestVetZones(t *testing.T) {
 	write(t, path, readText(t, path)+"classes: {backdoor: [10.77.0.0/16]}\n")
 	has("a d")
 	eventually(t, "both are noted", func() bool { return g.updates.book.Counts()[held.Quarantined] == 2 })
+	if st := g.updates.status(); st.Records != 2 || st.Held["quarantined"] != 2 || st.Error != "" {
+		t.Errorf("status: %+v", st)
+	}
 }

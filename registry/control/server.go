@@ -37,6 +37,8 @@ type Server struct {
 	Names Names
 	// Updates explains what dynamic updates have made of DNS names; the zero value for none.
 	Updates Updates
+	// UpdatesStatus tells how dynamic updates are taken, nil if they are not; the function may be nil too.
+	UpdatesStatus func() *UpdatesStatus
 	// Mount adds the handlers of other packages; nil for none.
 	Mount func(*http.ServeMux)
 	// StorePath is what status shows.
@@ -178,6 +180,9 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	}
 	if s.WINS != nil {
 		st.WINS = s.WINS()
+	}
+	if s.UpdatesStatus != nil {
+		st.Updates = s.UpdatesStatus()
 	}
 	Reply(w, st)
 }

@@ -23,6 +23,7 @@ type Status struct {
 	Checks  []Check                   `json:"checks,omitempty"`
 	Claims  map[string]uint64         `json:"claims"` // by outcome, since the start
 	WINS    *WINSStatus               `json:"wins,omitempty"`
+	Updates *UpdatesStatus            `json:"updates,omitempty"`
 }
 
 // ConfigStatus tells which configuration is in force and whether a newer one was refused.
@@ -54,6 +55,17 @@ type WINSStatus struct {
 	Outbox     int    `json:"outbox"`     // words that the server behind has still to be told
 	Version    uint64 `json:"version"`    // the highest version given out
 	Error      string `json:"error,omitempty"`
+}
+
+// UpdatesStatus tells how dynamic updates are taken.
+type UpdatesStatus struct {
+	Records int            `json:"records"` // that they put into owned zones
+	Held    map[string]int `json:"held"`    // what was asked for and is not published, by what became of it
+	Dropped uint64         `json:"dropped"` // entries of that given up for want of room, since the start
+	Queue   int            `json:"queue"`   // updates that wait for the disk
+	Gates   int            `json:"gates"`   // zones of other servers
+	Keys    int            `json:"keys"`    // agreed on with clients by Kerberos
+	Error   string         `json:"error,omitempty"`
 }
 
 // StoreStatus tells where the state is kept.
