@@ -379,7 +379,7 @@ func (g *Guard) putInForce(content []byte) error {
 	if err != nil {
 		return err
 	}
-	if old := g.updates.settings(); settings.taken && !old.taken || settings.needsFront() && !old.needsFront() {
+	if !g.updates.allows(settings) {
 		return fmt.Errorf("%s: updates cannot be turned on while nameward runs; restart it", g.path)
 	}
 	ctx := context.Background()

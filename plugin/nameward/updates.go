@@ -28,6 +28,8 @@ type updateService struct {
 	journal *journal.Journal
 	front   *front.Front
 	cur     atomic.Pointer[updateSettings]
+	// opened says that updates arrive at sockets of our own, or as they can without them. It stays so.
+	opened atomic.Bool
 
 	mu       sync.Mutex
 	reserved map[string]bool // names of keys that are not to be had by negotiation
@@ -143,14 +145,23 @@ func (s *updateService) isReserved(name string) bool {
 // error only if the configuration cannot do without.
 func (s *updateService) listen(owner any, addrs []string) error {
 	cur := s.cur.Load()
-	if !cur.taken || len(addrs) == 0 {
+	if !cur.taken && !s.opened.Load() || len(addrs) == 0 {
 		return nil
 	}
 	err := s.front.Listen(owner, addrs)
 	if errors.Is(err, errors.ErrUnsupported) && !cur.needsFront() {
 		return nil
 	}
+	if err == nil {
+		s.opened.Store(true)
+	}
 	return err
+}
+
+// allows reports whether settings can come into force while the server runs: sockets are opened when it starts.
+func (s *updateService) allows(next *updateSettings) bool {
+	old := s.cur.Load()
+	return s.opened.Load() || !(next.taken && !old.taken || next.needsFront() && !old.needsFront())
 }
 
 func (s *updateService) run(ctx context.Context) error {
