@@ -26,6 +26,15 @@ type asker struct {
 	principal string // who signed it, "" for nobody that we know
 	// vouched says that whoever gets the update next proves the signature, so that it counts as signed.
 	vouched bool
+	claims  string // the name of the key that it says it is signed by, if that was not proved here
+}
+
+// name is who the rules are asked about. What is vouched for counts only if the primary proves the key.
+func (w *asker) name() string {
+	if w.vouched {
+		return w.claims
+	}
+	return w.principal
 }
 
 // ruling is what the policy says of an update.
@@ -57,6 +66,7 @@ func (a *admission) admit(changes []dns.RR) ruling {
 			return out
 		}
 	}
+	a.keepReplaced(changes, ruled, &out)
 	for i, rr := range changes {
 		v := &ruled[i]
 		switch {
@@ -69,6 +79,39 @@ func (a *admission) admit(changes []dns.RR) ruling {
 		}
 	}
 	return out
+}
+
+// keepReplaced leaves out the deletion of what was to be replaced when nothing of the replacement is published:
+// a node that registers its management address alone would take its name away.
+func (a *admission) keepReplaced(changes []dns.RR, ruled []verdict, out *ruling) {
+	if len(out.held) == 0 {
+		return
+	}
+	type key struct {
+		name   string
+		rrtype uint16
+	}
+	published, lost := map[key]bool{}, map[key]updates.Held{}
+	for i, rr := range changes {
+		if h := rr.Header(); h.Class == dns.ClassINET && (ruled[i].kept || ruled[i].instead != nil) {
+			published[key{h.Name, h.Rrtype}], published[key{h.Name, dns.TypeANY}] = true, true
+		}
+	}
+	for _, h := range out.held {
+		if !h.Deletes {
+			lost[key{h.Name, h.Type}], lost[key{h.Name, dns.TypeANY}] = h, h
+		}
+	}
+	for i, rr := range changes {
+		k := key{rr.Header().Name, rr.Header().Rrtype}
+		h, ok := lost[k]
+		if rr.Header().Class == dns.ClassINET || !ruled[i].kept || !ok || published[k] {
+			continue
+		}
+		ruled[i].kept = false
+		h.Type, h.Deletes, h.Data = k.rrtype, true, dataOf(rr)
+		out.held = append(out.held, h)
+	}
 }
 
 // verdict is what becomes of one change.
@@ -102,7 +145,7 @@ func (a *admission) decide(changes []dns.RR, set []int, ruled []verdict, out *ru
 	var few [4]netip.Addr
 	h := changes[set[0]].Header()
 	req := policy.Request{
-		Channel: policy.Update, DNS: h.Name, Type: h.Rrtype, Addrs: few[:0], Source: a.who.source, Principal: a.who.principal, Time: a.now,
+		Channel: policy.Update, DNS: h.Name, Type: h.Rrtype, Addrs: few[:0], Source: a.who.source, Principal: a.who.name(), Time: a.now,
 	}
 	owners := make([]int, 0, len(set)) // of the addresses
 	if h.Class == dns.ClassINET {

@@ -22,13 +22,14 @@ import (
 	_ "github.com/coredns/coredns/plugin/root"
 	_ "github.com/coredns/coredns/plugin/tls"
 	_ "github.com/coredns/coredns/plugin/transfer"
+	_ "github.com/coredns/coredns/plugin/tsig"
 
 	"github.com/nameward/nameward/registry/config"
 )
 
 func init() {
 	dnsserver.Directives = []string{
-		"root", "metadata", "tls", "reload", "bind", "ready", "prometheus", "errors", "log", "transfer", "nameward", "cache", "forward",
+		"root", "metadata", "tls", "reload", "bind", "ready", "prometheus", "errors", "log", "tsig", "transfer", "nameward", "cache", "forward",
 	}
 	caddy.Quiet, dnsserver.Quiet = true, true
 }

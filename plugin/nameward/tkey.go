@@ -36,6 +36,7 @@ func (s *updateService) serveTKEY(ctx context.Context, w dns.ResponseWriter, r *
 		case reply == nil:
 			return dns.RcodeFormatError, nil
 		case res.Err == nil || behind == nil:
+			withOPT(reply, r)
 			return dns.RcodeSuccess, w.WriteMsg(reply)
 		}
 	}
@@ -47,8 +48,30 @@ func (s *updateService) serveTKEY(ctx context.Context, w dns.ResponseWriter, r *
 		s.sampled.Warn().Err(err).Str("zone", behind.Zone).Msg("GSS-TSIG negotiation with the primary")
 		return dns.RcodeServerFailure, nil
 	}
+	if state := (request.Request{W: w, Req: r}); state.Proto() == "udp" && len(response) > len(raw.Raw) {
+		// Anybody may have sent the query, so that no more goes back than came; a client asks again over TCP.
+		short := new(dns.Msg).SetReply(r)
+		short.Truncated = true
+		return dns.RcodeSuccess, w.WriteMsg(short)
+	}
 	_, err = w.Write(response)
 	return dns.RcodeSuccess, err
+}
+
+// withOPT answers EDNS with EDNS. CoreDNS would do so behind the signature, which has to be the last record:
+// RFC 8945, Section 5.1.
+func withOPT(reply, r *dns.Msg) {
+	if r.IsEdns0() == nil {
+		return
+	}
+	t := reply.IsTsig()
+	if t != nil {
+		reply.Extra = reply.Extra[:len(reply.Extra)-1]
+	}
+	reply.SetEdns0(dns.DefaultMsgSize, false)
+	if t != nil {
+		reply.Extra = append(reply.Extra, t)
+	}
 }
 
 // signer is the name of the key that a message was proved to be signed by, "" for none.
@@ -62,17 +85,23 @@ func signer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) string {
 	return ""
 }
 
-// primaryFor is the gate through which a client agrees on a key of that name with a primary. Clients put the
-// primary's name into it; with one such gate there is no choice.
+// primaryFor is the gate through which a client agrees on a key of that name with a primary. Some clients put
+// the primary's name into it; else it is the first such gate by name.
 func (s *updateSettings) primaryFor(key string) *gate {
-	var best *gate
+	var first, fitting *gate
 	for _, g := range s.gates {
 		if g.Signed != config.GatePass {
 			continue
 		}
-		if best == nil || dns.IsSubDomain(g.Zone, key) && (!dns.IsSubDomain(best.Zone, key) || len(g.Zone) > len(best.Zone)) {
-			best = g
+		if first == nil || g.Zone < first.Zone {
+			first = g
+		}
+		if dns.IsSubDomain(g.Zone, key) && (fitting == nil || len(g.Zone) > len(fitting.Zone)) {
+			fitting = g
 		}
 	}
-	return best
+	if fitting != nil {
+		return fitting
+	}
+	return first
 }
