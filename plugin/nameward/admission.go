@@ -3,6 +3,7 @@ package nameward
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -204,19 +205,41 @@ func (a *admission) belongsToRole(d *policy.Decision, h *dns.RR_Header) bool {
 }
 
 // leave passes over changes of what a role's state decides. What a node that does not hold it asks for is
-// parked: it is the node's own, and will be served when it takes over.
+// parked: it is the node's own, and will be served when it takes over. A rule that publishes it has no more
+// say than that.
 func (a *admission) leave(out *ruling, changes []dns.RR, set []int, d *policy.Decision) {
 	out.left = true
+	role, _ := a.snap.Role(d.Role)
 	for _, i := range set {
-		if changes[i].Header().Class != dns.ClassINET || d.Verdict == policy.Publish {
-			continue // the holder's own word, or a release
+		if changes[i].Header().Class != dns.ClassINET {
+			continue // a release
 		}
 		fate := held.Quarantined
-		if d.Verdict == policy.Rewrite {
+		switch {
+		case d.Verdict == policy.Rewrite:
+			fate = held.Parked
+		case d.Verdict != policy.Publish:
+		case isServed(role, changes[i]):
+			continue // the holder's own word
+		case isMembers(role, changes[i]):
 			fate = held.Parked
 		}
 		out.held = append(out.held, a.note(changes[i], d, fate))
 	}
+}
+
+// isServed reports whether an address is what a role's name is answered with.
+func isServed(role *registry.RoleState, rr dns.RR) bool {
+	var few [1]netip.Addr
+	addrs := appendAddrs(few[:0], rr)
+	return len(addrs) == 1 && (slices.Contains(role.V4(), addrs[0]) || slices.Contains(role.V6(), addrs[0]))
+}
+
+// isMembers reports whether an address is a public one of a node that may hold the role.
+func isMembers(role *registry.RoleState, rr dns.RR) bool {
+	var few [1]netip.Addr
+	addrs := appendAddrs(few[:0], rr)
+	return len(addrs) == 1 && slices.ContainsFunc(role.Role.Nodes, func(n *registry.Node) bool { return slices.Contains(n.Public, addrs[0]) })
 }
 
 // apply lets through what the policy publishes.

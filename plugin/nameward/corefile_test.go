@@ -48,7 +48,7 @@ clusters:
       ex2: {public: [198.51.100.12], management: [10.9.0.12]}
     roles:
       - name: mailbox
-        dns: [mail.corp.example., mail.other.example.]
+        dns: [mail.corp.example., mail.other.example., vip.other.example.]
         netbios: [MAIL]
         source: {operator: {initial: ex1}}
   - name: web

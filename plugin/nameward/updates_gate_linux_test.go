@@ -35,6 +35,7 @@ rules:
   - {id: keys, names: [key.ad.example.], channels: [update], principals: [stranger.], action: publish, reason: its own}
   - {id: keys-only, names: [key.ad.example.], channels: [update], action: refuse, reason: of others}
   - {id: no-unsigned, names: [signed.ad.example.], channels: [update], principals: ["@unsigned"], action: refuse, reason: it has to sign}
+  - {id: everybody, names: [vip.other.example.], channels: [update], action: publish, reason: a rule that says too much}
   - {id: second-cards, names: [printer.other.example.], channels: [update], classes: ["@filtered"], action: strip, reason: never}
   - {id: printers, names: [printer.other.example.], channels: [update], from: [127.0.0.0/8], action: publish, reason: they cannot sign}
 `
@@ -172,6 +173,10 @@ func TestGatedUpdates(t *testing.T) {
 		{name: "the holder of a role", zone: "other.example.", changes: []string{"delete " + role + " A", "add " + role + " 60 A 192.0.2.11"}, key: s.client, want: "NOERROR verified"},
 		{name: "a passive node", zone: "other.example.", changes: []string{"delete " + role + " A", "add " + role + " 60 A 198.51.100.12"}, key: s.client,
 			want: "NOERROR verified", held: []string{"parked add A " + role + " 198.51.100.12 rule builtin-guarded-member client."}},
+		{name: "a rule that publishes it parks it", zone: "other.example.", changes: []string{"add vip.other.example. 60 A 198.51.100.12", "add vip.other.example. 60 A 192.0.2.11"}, key: s.client,
+			want: "NOERROR verified", held: []string{"parked add A vip.other.example. 198.51.100.12 rule everybody client."}},
+		{name: "and a stranger's not even that", zone: "other.example.", changes: []string{"add vip.other.example. 60 A 203.0.113.1"}, key: s.client,
+			want: "NOERROR verified", held: []string{"quarantined add A vip.other.example. 203.0.113.1 rule everybody client."}},
 		{name: "another type of its name", zone: "other.example.", changes: []string{"add " + role + " 60 TXT x"}, key: s.client, want: "NOERROR verified", sent: []string{role + ` 60 IN TXT "x"`}},
 		{name: "an alias of it", zone: "other.example.", changes: []string{"add " + role + " 60 CNAME pc1.other.example."}, key: s.client,
 			want: "NOERROR verified", held: []string{"quarantined add CNAME " + role + " " + host + " rule builtin-guarded-alias client."}},
