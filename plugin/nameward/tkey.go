@@ -20,10 +20,18 @@ func isTKEY(r *dns.Msg) bool {
 // serveTKEY agrees with a client on a key, or lets the client agree with the primary of a gate whose updates
 // are passed on with the client's signature.
 func (s *updateService) serveTKEY(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	req, ok := front.From(ctx)
+	if !ok {
+		return dns.RcodeRefused, nil // what is signed with the key could not be verified
+	}
+	return s.agree(ctx, w, r, req.Raw)
+}
+
+// agree answers a query, which came as raw.
+func (s *updateService) agree(ctx context.Context, w dns.ResponseWriter, r *dns.Msg, raw []byte) (int, error) {
 	cur := s.cur.Load()
 	behind := cur.primaryFor(dns.CanonicalName(r.Question[0].Name))
-	raw, isRaw := front.From(ctx)
-	if cur.acceptor != nil && isRaw {
+	if cur.acceptor != nil {
 		state := request.Request{W: w, Req: r}
 		source, _ := netip.ParseAddr(state.IP())
 		reply, res := cur.acceptor.Answer(r, source, signer(ctx, w, r))
@@ -40,15 +48,15 @@ func (s *updateService) serveTKEY(ctx context.Context, w dns.ResponseWriter, r *
 			return dns.RcodeSuccess, w.WriteMsg(reply)
 		}
 	}
-	if behind == nil || !isRaw {
+	if behind == nil {
 		return dns.RcodeRefused, nil
 	}
-	response, err := behind.relay(ctx, raw.Raw)
+	response, err := behind.relay(ctx, raw)
 	if err != nil {
 		s.sampled.Warn().Err(err).Str("zone", behind.Zone).Msg("GSS-TSIG negotiation with the primary")
 		return dns.RcodeServerFailure, nil
 	}
-	if state := (request.Request{W: w, Req: r}); state.Proto() == "udp" && len(response) > len(raw.Raw) {
+	if state := (request.Request{W: w, Req: r}); state.Proto() == "udp" && len(response) > len(raw) {
 		// Anybody may have sent the query, so that no more goes back than came; a client asks again over TCP.
 		short := new(dns.Msg).SetReply(r)
 		short.Truncated = true
