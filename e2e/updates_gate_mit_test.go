@@ -73,7 +73,7 @@ func TestGateKerberos(t *testing.T) {
     - zone: ad.example.
       primary: [192.0.2.54]
       mname: gate.corp.example.
-      identity: {principal: nameward@CORP.EXAMPLE, keytab: %s, kdc: [%s], service: ns1.corp.example.}
+      identity: {principal: nameward@CORP.EXAMPLE, keytab: %s, kdc: [%s], service: [ns1.corp.example.]}
 zones:
   - {name: corp.example., ns: {gate.corp.example.: [192.0.2.53]}, updates: own}
 policy: policy.yaml`, service, identity, kdcAddr))

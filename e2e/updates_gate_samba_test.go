@@ -118,7 +118,7 @@ func (d *domain) terminated(t *testing.T, guard, client *Host) {
     - zone: e2e.example.
       primary: [192.0.2.5]
       mname: gate.e2e.example.
-      identity: {principal: nameward@E2E.EXAMPLE, keytab: identity.keytab, kdc: [192.0.2.5], service: dc1.e2e.example.}
+      identity: {principal: nameward@E2E.EXAMPLE, keytab: identity.keytab, kdc: [192.0.2.5], service: [dc1.e2e.example.]}
 policy: policy.yaml`), sambaCorefile)
 	defer n.stop()
 	pc1, user, behind := d.as(t, client, "PC1$", "pc1"), d.as(t, client, "user", "user"), client.asker(t, dcAddr)

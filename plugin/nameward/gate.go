@@ -45,7 +45,7 @@ func newGate(cfg config.Gate, limit int) (*gate, error) {
 	case cfg.Key != "":
 		g.key, err = tsig.Read(cfg.Key)
 	case cfg.Identity.Principal != "":
-		g.agreed, err = newAgreements(cfg.Identity)
+		g.agreed, err = newAgreements(cfg)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("updates.gates: the key of zone %s: %w", cfg.Zone, err)

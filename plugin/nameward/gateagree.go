@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,7 +45,8 @@ const (
 	agreeTimeout = 10 * time.Second
 )
 
-func newAgreements(id config.Identity) (*agreements, error) {
+func newAgreements(cfg config.Gate) (*agreements, error) {
+	id := cfg.Identity
 	login := gsstsig.Login{Principal: id.Principal, Keytab: id.Keytab}
 	for _, kdc := range id.KDC {
 		login.KDCs = append(login.KDCs, kdc.String())
@@ -54,7 +56,7 @@ func newAgreements(id config.Identity) (*agreements, error) {
 		return nil, err
 	}
 	negotiate := func(ctx context.Context, addr netip.AddrPort) (agreedKey, error) {
-		c, err := initiator.Negotiate(ctx, gsstsig.TCP(addr.String()), id.Service)
+		c, err := initiator.Negotiate(ctx, gsstsig.TCP(addr.String()), id.Services[slices.Index(cfg.Primary, addr)])
 		if err != nil {
 			return agreedKey{}, err
 		}
