@@ -2,8 +2,10 @@ package nameward
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 
+	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/tsig"
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
@@ -112,4 +114,20 @@ func (s *updateSettings) primaryFor(key string) *gate {
 		return fitting
 	}
 	return first
+}
+
+// reaches says what is wrong when the tsig plugin, which stands before this one, refuses what is to be passed on
+// with a signature that only the primary knows.
+func (s *updateSettings) reaches(before plugin.Handler) error {
+	t, ok := before.(*tsig.TSIGServer)
+	if !ok {
+		return nil
+	}
+	for zone, g := range s.gates {
+		if g.Signed == config.GatePass && plugin.Zones(t.Zones).Contains(zone) {
+			return fmt.Errorf("the tsig plugin refuses keys that it does not know, and the gate of %s is to pass them on (signed: pass): "+
+				"name the zones that tsig is for, without this one; the keys in it count for this one all the same", zone)
+		}
+	}
+	return nil
 }

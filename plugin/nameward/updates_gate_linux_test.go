@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coredns/caddy"
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
@@ -299,5 +300,24 @@ func TestGatedPrincipals(t *testing.T) {
 	}
 	if got := netip.MustParseAddrPort(s.addr).Addr(); !u.settings().explains(got) {
 		t.Errorf("%s is not told why", got)
+	}
+}
+
+// TestGatedBehindTSIG: the tsig plugin must not refuse what is to be passed on.
+func TestGatedBehindTSIG(t *testing.T) {
+	path := writeConfig(t, "updates: {gates: [{zone: ad.example., primary: [192.0.2.53], signed: pass}]}\n")
+	for zones, want := range map[string]bool{"": false, "example.": false, "corp.example.": true} {
+		text := fmt.Sprintf(".:%d {\n bind 127.0.0.1\n tsig %s {\n secret client. c2VjcmV0\n }\n nameward %s\n}\n", freePort(t), zones, path)
+		_, err := caddy.Start(input(text))
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "tsig plugin refuses keys that it does not know, and the gate of ad.example.") {
+			t.Errorf("tsig for %q: %v", zones, err)
+		}
+		if err != nil { // the process would end
+			if err := guards.release(path, guards.held[path].owner); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		stop(t)
 	}
 }
