@@ -7,7 +7,7 @@ import "embed"
 
 // Files has every sample configuration by its path below deploy/: "demo/nameward.yaml".
 //
-//go:embed nameward.reference.yaml wan-pair dag smtp-relay demo/nameward.yaml systemd
+//go:embed nameward.reference.yaml wan-pair dag smtp-relay active-directory demo/nameward.yaml systemd
 var Files embed.FS
 
 // Policies has every sample policy with its tests, by its path below deploy/: "policy/dag/policy.yaml". A

@@ -3,6 +3,7 @@ package nameward
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,15 @@ type asker struct {
 	principal string // who signed it, "" for nobody that we know
 	// vouched says that whoever gets the update next proves the signature, so that it counts as signed.
 	vouched bool
+	claims  string // the name of the key that it says it is signed by, if that was not proved here
+}
+
+// name is who the rules are asked about. What is vouched for counts only if the primary proves the key.
+func (w *asker) name() string {
+	if w.vouched {
+		return w.claims
+	}
+	return w.principal
 }
 
 // ruling is what the policy says of an update.
@@ -57,6 +67,7 @@ func (a *admission) admit(changes []dns.RR) ruling {
 			return out
 		}
 	}
+	a.keepReplaced(changes, ruled, &out)
 	for i, rr := range changes {
 		v := &ruled[i]
 		switch {
@@ -69,6 +80,39 @@ func (a *admission) admit(changes []dns.RR) ruling {
 		}
 	}
 	return out
+}
+
+// keepReplaced leaves out the deletion of what was to be replaced when nothing of the replacement is published:
+// a node that registers its management address alone would take its name away.
+func (a *admission) keepReplaced(changes []dns.RR, ruled []verdict, out *ruling) {
+	if len(out.held) == 0 {
+		return
+	}
+	type key struct {
+		name   string
+		rrtype uint16
+	}
+	published, lost := map[key]bool{}, map[key]updates.Held{}
+	for i, rr := range changes {
+		if h := rr.Header(); h.Class == dns.ClassINET && (ruled[i].kept || ruled[i].instead != nil) {
+			published[key{h.Name, h.Rrtype}], published[key{h.Name, dns.TypeANY}] = true, true
+		}
+	}
+	for _, h := range out.held {
+		if !h.Deletes {
+			lost[key{h.Name, h.Type}], lost[key{h.Name, dns.TypeANY}] = h, h
+		}
+	}
+	for i, rr := range changes {
+		k := key{rr.Header().Name, rr.Header().Rrtype}
+		h, ok := lost[k]
+		if rr.Header().Class == dns.ClassINET || !ruled[i].kept || !ok || published[k] {
+			continue
+		}
+		ruled[i].kept = false
+		h.Type, h.Deletes, h.Data = k.rrtype, true, dataOf(rr)
+		out.held = append(out.held, h)
+	}
 }
 
 // verdict is what becomes of one change.
@@ -102,7 +146,7 @@ func (a *admission) decide(changes []dns.RR, set []int, ruled []verdict, out *ru
 	var few [4]netip.Addr
 	h := changes[set[0]].Header()
 	req := policy.Request{
-		Channel: policy.Update, DNS: h.Name, Type: h.Rrtype, Addrs: few[:0], Source: a.who.source, Principal: a.who.principal, Time: a.now,
+		Channel: policy.Update, DNS: h.Name, Type: h.Rrtype, Addrs: few[:0], Source: a.who.source, Principal: a.who.name(), Time: a.now,
 	}
 	owners := make([]int, 0, len(set)) // of the addresses
 	if h.Class == dns.ClassINET {
@@ -161,19 +205,41 @@ func (a *admission) belongsToRole(d *policy.Decision, h *dns.RR_Header) bool {
 }
 
 // leave passes over changes of what a role's state decides. What a node that does not hold it asks for is
-// parked: it is the node's own, and will be served when it takes over.
+// parked: it is the node's own, and will be served when it takes over. A rule that publishes it has no more
+// say than that.
 func (a *admission) leave(out *ruling, changes []dns.RR, set []int, d *policy.Decision) {
 	out.left = true
+	role, _ := a.snap.Role(d.Role)
 	for _, i := range set {
-		if changes[i].Header().Class != dns.ClassINET || d.Verdict == policy.Publish {
-			continue // the holder's own word, or a release
+		if changes[i].Header().Class != dns.ClassINET {
+			continue // a release
 		}
 		fate := held.Quarantined
-		if d.Verdict == policy.Rewrite {
+		switch {
+		case d.Verdict == policy.Rewrite:
+			fate = held.Parked
+		case d.Verdict != policy.Publish:
+		case isServed(role, changes[i]):
+			continue // the holder's own word
+		case isMembers(role, changes[i]):
 			fate = held.Parked
 		}
 		out.held = append(out.held, a.note(changes[i], d, fate))
 	}
+}
+
+// isServed reports whether an address is what a role's name is answered with.
+func isServed(role *registry.RoleState, rr dns.RR) bool {
+	var few [1]netip.Addr
+	addrs := appendAddrs(few[:0], rr)
+	return len(addrs) == 1 && (slices.Contains(role.V4(), addrs[0]) || slices.Contains(role.V6(), addrs[0]))
+}
+
+// isMembers reports whether an address is a public one of a node that may hold the role.
+func isMembers(role *registry.RoleState, rr dns.RR) bool {
+	var few [1]netip.Addr
+	addrs := appendAddrs(few[:0], rr)
+	return len(addrs) == 1 && slices.ContainsFunc(role.Role.Nodes, func(n *registry.Node) bool { return slices.Contains(n.Public, addrs[0]) })
 }
 
 // apply lets through what the policy publishes.

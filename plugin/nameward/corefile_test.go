@@ -22,13 +22,14 @@ import (
 	_ "github.com/coredns/coredns/plugin/root"
 	_ "github.com/coredns/coredns/plugin/tls"
 	_ "github.com/coredns/coredns/plugin/transfer"
+	_ "github.com/coredns/coredns/plugin/tsig"
 
 	"github.com/nameward/nameward/registry/config"
 )
 
 func init() {
 	dnsserver.Directives = []string{
-		"root", "metadata", "tls", "reload", "bind", "ready", "prometheus", "errors", "log", "transfer", "nameward", "cache", "forward",
+		"root", "metadata", "tls", "reload", "bind", "ready", "prometheus", "errors", "log", "tsig", "transfer", "nameward", "cache", "forward",
 	}
 	caddy.Quiet, dnsserver.Quiet = true, true
 }
@@ -47,7 +48,7 @@ clusters:
       ex2: {public: [198.51.100.12], management: [10.9.0.12]}
     roles:
       - name: mailbox
-        dns: [mail.corp.example., mail.other.example.]
+        dns: [mail.corp.example., mail.other.example., vip.other.example.]
         netbios: [MAIL]
         source: {operator: {initial: ex1}}
   - name: web

@@ -50,6 +50,9 @@ func setup(c *caddy.Controller) error {
 		h.State, h.Rules = g, g
 		g.answersDNS(owner, listening(block))
 		g.updates.reserve(block.TsigSecret)
+		if err := g.updates.settings().reaches(block.Handler("tsig")); err != nil {
+			return plugin.Error("nameward", err)
+		}
 		if err := g.updates.listen(owner, listening(block)); err != nil {
 			return plugin.Error("nameward", err)
 		}

@@ -2,8 +2,10 @@ package nameward
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 
+	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/tsig"
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
@@ -20,10 +22,18 @@ func isTKEY(r *dns.Msg) bool {
 // serveTKEY agrees with a client on a key, or lets the client agree with the primary of a gate whose updates
 // are passed on with the client's signature.
 func (s *updateService) serveTKEY(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	req, ok := front.From(ctx)
+	if !ok {
+		return dns.RcodeRefused, nil // what is signed with the key could not be verified
+	}
+	return s.agree(ctx, w, r, req.Raw)
+}
+
+// agree answers a query, which came as raw.
+func (s *updateService) agree(ctx context.Context, w dns.ResponseWriter, r *dns.Msg, raw []byte) (int, error) {
 	cur := s.cur.Load()
 	behind := cur.primaryFor(dns.CanonicalName(r.Question[0].Name))
-	raw, isRaw := front.From(ctx)
-	if cur.acceptor != nil && isRaw {
+	if cur.acceptor != nil {
 		state := request.Request{W: w, Req: r}
 		source, _ := netip.ParseAddr(state.IP())
 		reply, res := cur.acceptor.Answer(r, source, signer(ctx, w, r))
@@ -36,19 +46,42 @@ func (s *updateService) serveTKEY(ctx context.Context, w dns.ResponseWriter, r *
 		case reply == nil:
 			return dns.RcodeFormatError, nil
 		case res.Err == nil || behind == nil:
+			withOPT(reply, r)
 			return dns.RcodeSuccess, w.WriteMsg(reply)
 		}
 	}
-	if behind == nil || !isRaw {
+	if behind == nil {
 		return dns.RcodeRefused, nil
 	}
-	response, err := behind.relay(ctx, raw.Raw)
+	response, err := behind.relay(ctx, raw)
 	if err != nil {
 		s.sampled.Warn().Err(err).Str("zone", behind.Zone).Msg("GSS-TSIG negotiation with the primary")
 		return dns.RcodeServerFailure, nil
 	}
+	if state := (request.Request{W: w, Req: r}); state.Proto() == "udp" && len(response) > len(raw) {
+		// Anybody may have sent the query, so that no more goes back than came; a client asks again over TCP.
+		short := new(dns.Msg).SetReply(r)
+		short.Truncated = true
+		return dns.RcodeSuccess, w.WriteMsg(short)
+	}
 	_, err = w.Write(response)
 	return dns.RcodeSuccess, err
+}
+
+// withOPT answers EDNS with EDNS. CoreDNS would do so behind the signature, which has to be the last record:
+// RFC 8945, Section 5.1.
+func withOPT(reply, r *dns.Msg) {
+	if r.IsEdns0() == nil {
+		return
+	}
+	t := reply.IsTsig()
+	if t != nil {
+		reply.Extra = reply.Extra[:len(reply.Extra)-1]
+	}
+	reply.SetEdns0(dns.DefaultMsgSize, false)
+	if t != nil {
+		reply.Extra = append(reply.Extra, t)
+	}
 }
 
 // signer is the name of the key that a message was proved to be signed by, "" for none.
@@ -62,17 +95,39 @@ func signer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) string {
 	return ""
 }
 
-// primaryFor is the gate through which a client agrees on a key of that name with a primary. Clients put the
-// primary's name into it; with one such gate there is no choice.
+// primaryFor is the gate through which a client agrees on a key of that name with a primary. Some clients put
+// the primary's name into it; else it is the first such gate by name.
 func (s *updateSettings) primaryFor(key string) *gate {
-	var best *gate
+	var first, fitting *gate
 	for _, g := range s.gates {
 		if g.Signed != config.GatePass {
 			continue
 		}
-		if best == nil || dns.IsSubDomain(g.Zone, key) && (!dns.IsSubDomain(best.Zone, key) || len(g.Zone) > len(best.Zone)) {
-			best = g
+		if first == nil || g.Zone < first.Zone {
+			first = g
+		}
+		if dns.IsSubDomain(g.Zone, key) && (fitting == nil || len(g.Zone) > len(fitting.Zone)) {
+			fitting = g
 		}
 	}
-	return best
+	if fitting != nil {
+		return fitting
+	}
+	return first
+}
+
+// reaches says what is wrong when the tsig plugin, which stands before this one, refuses what is to be passed on
+// with a signature that only the primary knows.
+func (s *updateSettings) reaches(before plugin.Handler) error {
+	t, ok := before.(*tsig.TSIGServer)
+	if !ok {
+		return nil
+	}
+	for zone, g := range s.gates {
+		if g.Signed == config.GatePass && plugin.Zones(t.Zones).Contains(zone) {
+			return fmt.Errorf("the tsig plugin refuses keys that it does not know, and the gate of %s is to pass them on (signed: pass): "+
+				"name the zones that tsig is for, without this one; the keys in it count for this one all the same", zone)
+		}
+	}
+	return nil
 }

@@ -29,6 +29,7 @@ type updater struct {
 	zones    *zone.DB
 	book     *updates.Book
 	settings func() *updateSettings
+	isShared func(key string) bool // it is a TSIG key of the server's
 	log      zerolog.Logger
 	sampled  zerolog.Logger // for what strangers can cause
 }
@@ -51,7 +52,7 @@ type updateResult struct {
 func (u *updater) serve(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
 	begin := time.Now()
 	who, unproved := u.asker(ctx, w, r)
-	res := u.update(ctx, who, unproved, r)
+	res := u.update(ctx, &who, unproved, r)
 	updateResponses[res.outcome].Inc()
 	u.report(who, r, &res, time.Since(begin))
 	var err error
@@ -74,23 +75,30 @@ func (u *updater) asker(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (
 	key, _ := tsig.ValidatedKeyName(ctx)
 	if t := r.IsTsig(); t != nil {
 		if err := w.TsigStatus(); err != nil {
+			who.claims = dns.CanonicalName(t.Hdr.Name)
 			return who, err
 		}
 		key = t.Hdr.Name
 	}
-	if key != "" {
-		who.principal = plugin.Name(key).Normalize()
-		if a := u.settings().acceptor; a != nil {
-			if name, ok := a.Principal(who.principal); ok {
-				who.principal = name
-			}
-		}
+	if key == "" {
+		return who, nil
 	}
+	key = plugin.Name(key).Normalize()
+	if a := u.settings().acceptor; a != nil && !u.isShared(key) {
+		// Clients choose the names of keys that they agree on with us, which are nobody's names.
+		var ok bool
+		if who.principal, ok = a.Principal(key); !ok {
+			return who, dns.ErrSecret
+		}
+		return who, nil
+	}
+	who.principal = key
 	return who, nil
 }
 
-// update decides about an update and carries it out.
-func (u *updater) update(ctx context.Context, who asker, unproved error, r *dns.Msg) updateResult {
+// update decides about an update and carries it out. It notes in who whether the primary is to prove the
+// signature.
+func (u *updater) update(ctx context.Context, who *asker, unproved error, r *dns.Msg) updateResult {
 	if len(r.Question) != 1 || r.Question[0].Qtype != dns.TypeSOA || r.Question[0].Qclass != dns.ClassINET {
 		return updateResult{outcome: UpdateMalformed, rcode: dns.RcodeFormatError, why: "the zone section names no zone: RFC 2136, Section 3.1.1"}
 	}
@@ -112,14 +120,14 @@ func (u *updater) update(ctx context.Context, who asker, unproved error, r *dns.
 	if res := zone.Check(name, r.Answer, r.Ns); res.Rcode != 0 {
 		return updateResult{outcome: UpdateMalformed, rcode: res.Rcode, zone: name, why: res.Why}
 	}
-	a := admission{snap: snap, pol: u.policy(), zone: name, who: who, now: time.Now(), gated: g != nil}
+	a := admission{snap: snap, pol: u.policy(), zone: name, who: *who, now: time.Now(), gated: g != nil}
 	res := updateResult{zone: name, ruling: a.admit(r.Ns)}
 	if h := res.ruling.refused; h != nil {
 		return u.refuse(res, h)
 	}
 	switch {
 	case g == nil:
-		u.store(ctx, who, r, &res)
+		u.store(ctx, *who, r, &res)
 	case !who.vouched:
 		u.send(ctx, g, r, &res)
 	case !res.ruling.altered:

@@ -58,7 +58,7 @@ func openUpdates(path string, g *Guard, log zerolog.Logger) (*updateService, err
 	s.cur.Store(&updateSettings{})
 	s.updater = updater{
 		snapshot: g.Snapshot, policy: g.Policy, zones: g.zones.db, book: book, log: log,
-		sampled: log.Sample(&zerolog.BurstSampler{Burst: 20, Period: reportEvery}), settings: s.cur.Load,
+		sampled: log.Sample(&zerolog.BurstSampler{Burst: 20, Period: reportEvery}), settings: s.cur.Load, isShared: s.isReserved,
 	}
 	return s, nil
 }

@@ -45,7 +45,7 @@ type Identity struct {
 	Principal string // nameward@REALM; "": none
 	Keytab    string // path
 	KDC       []netip.AddrPort
-	Service   string // the host of the primary in its principal, DNS/host
+	Services  []string // the host of each primary in its principal, DNS/host
 }
 
 // UpdateLimits bound what others can put into the zones.
@@ -76,9 +76,10 @@ type rawGate struct {
 }
 
 type rawIdentity struct {
-	at                         at
-	principal, keytab, service text
-	kdc                        yamlat.List[netip.AddrPort]
+	at                at
+	principal, keytab text
+	service           texts
+	kdc               yamlat.List[netip.AddrPort]
 }
 
 var signedChoices = []string{GateCheck, GatePass}
@@ -154,7 +155,7 @@ var identityShape = yamlat.Shape[rawIdentity]{
 				d.Badf(i.kdc.At, "an identity needs a Kerberos server, write its address: [192.0.2.53]")
 			}
 		}},
-		{Key: "service", Required: true, Set: func(d *decoder, n *node, i *rawIdentity) { i.service = d.FQDN(n) }},
+		{Key: "service", Required: true, Set: func(d *decoder, n *node, i *rawIdentity) { i.service = yamlat.ListOf(d, n, (*decoder).FQDN) }},
 	},
 }
 
@@ -223,8 +224,13 @@ func (c *checker) gate(r *rawGate) Gate {
 	}
 	if id := &r.identity; id.at.IsSet() {
 		g.Identity = Identity{
-			Principal: id.principal.Value, Keytab: relativeTo(c.file, id.keytab.Value), Service: id.service.Value,
-			KDC: distinct(c.d, id.kdc, "Kerberos server "),
+			Principal: id.principal.Value, Keytab: relativeTo(c.file, id.keytab.Value), KDC: distinct(c.d, id.kdc, "Kerberos server "),
+		}
+		for _, host := range id.service.Items {
+			g.Identity.Services = append(g.Identity.Services, host.Value)
+		}
+		if a, b := id.service.Written, r.primary.Written; a != b {
+			c.d.Problemf(id.service.At, "%d services of %d primaries: write the own name of each primary, in their order", a, b)
 		}
 		if r.key.At.IsSet() {
 			c.d.Problemf(r.key.At, "key beside identity at %s, updates are signed by one of them: take one out", id.at)
