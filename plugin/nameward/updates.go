@@ -56,7 +56,9 @@ func openUpdates(path string, g *Guard, log zerolog.Logger) (*updateService, err
 	s.updater = updater{
 		snapshot: g.Snapshot, policy: g.Policy, zones: g.zones.db, book: book, log: log,
 		sampled: log.Sample(&zerolog.BurstSampler{Burst: 20, Period: reportEvery}), settings: s.cur.Load,
+		readmit: newReadmission(g, book, log),
 	}
+	g.OnPolicy(s.readmit.again)
 	return s, nil
 }
 
@@ -108,6 +110,7 @@ func (s *updateService) put(next *updateSettings) {
 	for _, g := range old.gates {
 		g.close()
 	}
+	s.readmit.again()
 }
 
 // needsFront reports whether messages have to be seen as they came.
@@ -154,6 +157,9 @@ func (s *updateService) listen(owner any, addrs []string) error {
 
 func (s *updateService) run(ctx context.Context) error {
 	s.front.SetProvider(s.provider())
+	var readmission sync.WaitGroup
+	defer readmission.Wait()
+	readmission.Go(func() { s.readmit.run(ctx) })
 	return s.front.Run(ctx)
 }
 
