@@ -136,7 +136,7 @@ func (a *admission) decide(changes []dns.RR, set []int, ruled []verdict, out *ru
 	switch {
 	case d.Verdict == policy.Refuse:
 		return a.refuse(out, changes[set[0]], &d, d.Reason.String())
-	case !a.isSigned() && !vouches(&d):
+	case !a.isSigned() && !vouches(&d) && !a.vouchesName(&req, &d):
 		return a.refuse(out, changes[set[0]], &d, reasonUnsigned)
 	case a.belongsToRole(&d, h):
 		a.leave(out, changes, set, owners, &d)
@@ -206,6 +206,18 @@ func vouches(d *policy.Decision) bool {
 		}
 	}
 	return namesSources(d.Rule) || len(fates) > 0 && d.Verdict == policy.Strip
+}
+
+// vouchesName is vouches for a request of which nothing is left to publish: what counts is who may send such
+// records of the name at all. A node that registers each of its addresses by itself is not to fail with one.
+func (a *admission) vouchesName(req *policy.Request, d *policy.Decision) bool {
+	if d.Reason != policy.Emptied || len(req.Addrs) == 0 {
+		return false
+	}
+	name := *req
+	name.Addrs = nil
+	as := a.pol.Decide(a.snap, &name)
+	return as.Verdict == policy.Publish && vouches(&as)
 }
 
 // belongsToRole reports changes of what a role's state decides.

@@ -98,6 +98,8 @@ var admissionTests = []struct {
 	{name: "from it, another name", who: printer, update: "+ p.print 60 A 192.0.2.100; + a 60 A 192.0.2.100", want: "REFUSED"},
 	{name: "from another", who: camera, update: "+ p.print 60 A 192.0.2.101", want: "REFUSED"},
 	{name: "from a source, add and delete", before: "+ c.cam 60 A 192.0.2.102", who: camera, update: "- c.cam A; + c.cam 60 A 192.0.2.101", want: "NOERROR", zoneIs: "c.cam 60 A 192.0.2.101"},
+	{name: "from a source, its management address alone", who: camera, update: "+ c.cam 60 A 10.9.0.101", want: "NOERROR", heldIs: "quarantined add A c.cam.corp.example. 10.9.0.101: rule"},
+	{name: "from elsewhere, a management address alone", who: unsigned, update: "+ c.cam 60 A 10.9.0.101", want: "REFUSED"},
 	{name: "from a source, another type", who: camera, update: "+ c.cam 60 TXT x", want: "REFUSED"},
 	{name: "from a source, every type", before: "+ c.cam 60 TXT x", who: camera, update: "- c.cam", want: "REFUSED", zoneIs: `c.cam 60 TXT "x"`},
 

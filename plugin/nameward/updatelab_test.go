@@ -53,6 +53,7 @@ rules:
   - {id: no-txt, names: [.typed.corp.example.], channels: [update], types: [TXT], action: refuse}
   - {id: no-ssh, names: [.typed.corp.example.], channels: [update], types: [SSHFP], action: quarantine}
   - {id: printers, names: [.print.corp.example.], channels: [update], from: [192.0.2.100/32], classes: [public], action: publish}
+  - {id: cam-filtered, names: [.cam.corp.example.], channels: [update], classes: ["@filtered"], action: strip}
   - {id: cameras, names: [.cam.corp.example.], channels: [update], from: [192.0.2.0/24], types: [A], action: publish}
   - {id: keyed, names: [.keyed.corp.example.], channels: [update], principals: [good.], action: publish}
   - {id: not-keyed, names: [.keyed.corp.example.], channels: [update], action: refuse}
