@@ -43,24 +43,6 @@ func packed(t testing.TB, m *dns.Msg, key tsig.Key) []byte {
 	return b
 }
 
-// reply reads a message with an ID, and passes over others.
-func reply(conn net.Conn, id uint16, patience time.Duration) (*dns.Msg, error) {
-	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return nil, err
-	}
-	buf := make([]byte, dns.MaxMsgSize)
-	for {
-		n, err := conn.Read(buf)
-		if err != nil {
-			return nil, err
-		}
-		m := new(dns.Msg)
-		if n > 2 && binary.BigEndian.Uint16(buf) == id && m.Unpack(buf[:n]) == nil {
-			return m, nil
-		}
-	}
-}
-
 // TestUpdateGarbage sends forged, broken and random updates at a high rate while others ask. Nothing of it takes
 // effect but what says the same as the message that was signed.
 func TestUpdateGarbage(t *testing.T) {

@@ -170,7 +170,7 @@ func TestRegisteredEnds(t *testing.T) {
 		asked = 0
 		q := question(tt.name+".corp.example.", dns.TypeA)
 		q.RecursionDesired = tt.desired
-		rec := dnstest.NewRecorder(&updateWriter{from: []byte{203, 0, 113, 9}})
+		rec := dnstest.NewRecorder(&updateWriter{from: "203.0.113.9"})
 		if _, err := h.ServeDNS(t.Context(), rec, q); err != nil || rec.Msg == nil {
 			t.Fatal(err)
 		}

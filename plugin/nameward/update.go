@@ -31,6 +31,7 @@ type updater struct {
 	book     *updates.Book
 	settings func() *updateSettings
 	readmit  *readmission
+	isTSIG   func(key string) bool // a key of that name is known by its secret
 	log      zerolog.Logger
 	sampled  zerolog.Logger // for what strangers can cause
 }
@@ -82,12 +83,27 @@ func (u *updater) asker(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (
 		key = t.Hdr.Name
 	}
 	if key != "" {
-		who.principal = plugin.Name(key).Normalize()
-		if a := u.settings().acceptor; a != nil {
-			if name, ok := a.Principal(who.principal); ok {
-				who.principal = name
-			}
-		}
+		return u.named(who, plugin.Name(key).Normalize())
+	}
+	return who, nil
+}
+
+// named finds out who has a key. A client chooses the name of a key that it negotiates, so that this is not who it
+// is, also when the key is given up between the proof and now.
+func (u *updater) named(who asker, key string) (asker, error) {
+	a := u.settings().acceptor
+	if a == nil {
+		who.principal = key
+		return who, nil
+	}
+	name, negotiated := a.Principal(key)
+	switch {
+	case negotiated:
+		who.principal = name
+	case u.isTSIG(key):
+		who.principal = key
+	default:
+		return who, dns.ErrSecret
 	}
 	return who, nil
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/nameward/nameward/plugin/gsstsig"
 	"github.com/nameward/nameward/policy"
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/zone"
 )
 
 // TestUpdateOutcomes has every way in which an update of an owned zone can end, with what the client is told: all
-// of it in 192.0.2.0/24, where it is explained, and the rcode alone elsewhere.
+// of it in 192.0.2.0/24 and fe80::/10, where it is explained, and the rcode alone elsewhere.
 func TestUpdateOutcomes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		zone, update string
@@ -54,7 +55,7 @@ func TestUpdateOutcomes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newUpdateLab(t)
-			for _, from := range []string{"192.0.2.200", "203.0.113.9", "2001:db8::9"} {
+			for _, from := range []string{"192.0.2.200", "fe80::9%eth0", "203.0.113.9", "2001:db8::9"} {
 				for _, edns := range []bool{true, false} {
 					m := parsed(t, cmpOr(tt.zone, corp), tt.update)
 					if tt.change != nil {
@@ -71,7 +72,7 @@ func TestUpdateOutcomes(t *testing.T) {
 					if got := dns.RcodeToString[reply.Rcode]; got != tt.rcode || reply.Id != m.Id || reply.Opcode != dns.OpcodeUpdate || !reply.Response {
 						t.Errorf("from %s: %v, want %s", from, reply, tt.rcode)
 					}
-					got, wants := explained(reply), edns && from == "192.0.2.200" && tt.ede != ""
+					got, wants := explained(reply), edns && (from == "192.0.2.200" || from == "fe80::9%eth0") && tt.ede != ""
 					if (got != "") != wants || !strings.HasPrefix(got, tt.ede) && wants || (reply.IsEdns0() != nil) != edns {
 						t.Errorf("from %s, EDNS %v: told %q, want %q", from, edns, got, tt.ede)
 					}
@@ -140,12 +141,28 @@ func checkSignature(t *testing.T, reply *dns.Msg, key string, status error) {
 // TestSourceOfIPv6 has a source in each form in which the system may give it.
 func TestSourceOfIPv6(t *testing.T) {
 	l := newUpdateLab(t)
-	for _, from := range []string{"192.0.2.100", "::ffff:192.0.2.100"} {
+	for _, from := range []string{"192.0.2.100", "::ffff:192.0.2.100", "fe80::1", "fe80::1%eth0"} {
 		m := parsed(t, corp, "+ p.print 5 A 192.0.2.100")
 		if got := l.send(client{from: from}, m).Rcode; got != dns.RcodeSuccess {
 			t.Errorf("from %s: %s", from, dns.RcodeToString[got])
 		}
 	}
+}
+
+// TestNegotiatedKey: with Kerberos, the name of a key that is given up again is nobody's name.
+func TestNegotiatedKey(t *testing.T) {
+	l := newUpdateLab(t)
+	u, next := l.updating(), *l.updating().cur.Load()
+	next.acceptor, _ = gsstsig.New(gsstsig.Config{}) // without a keytab it knows nobody
+	u.cur.Store(&next)
+	u.reserve(map[string]string{"Good.": ""})
+	for key, want := range map[string]int{"good.": dns.RcodeSuccess, "admin@corp.example.": dns.RcodeNotAuth} {
+		if got := l.send(client{key: key}, parsed(t, corp, "+ a 5 A 192.0.2.1")).Rcode; got != want {
+			t.Errorf("%s: %s", key, dns.RcodeToString[got])
+		}
+	}
+	next.acceptor = nil
+	u.cur.Store(&next)
 }
 
 // TestPolicyTakesBack: what the policy or the configuration does not permit any more leaves the zone, and the rest
@@ -158,9 +175,6 @@ func TestPolicyTakesBack(t *testing.T) {
 	}
 	serial := l.Zones().View(corp).Serial
 	l.write("policy.yaml", strings.Replace(updatePolicy, "rules:\n", "classes: {guests: [198.51.100.0/25]}\nrules:\n  - {id: closed, channels: [update], principals: [good.], names: [.keyed.corp.example.], action: refuse}\n", 1))
-	if err := l.Reload(); err != nil {
-		t.Fatal(err)
-	}
 	const want = `a 5 A 192.0.2.1; b 5 TXT "x"; x.keyed 5 A 192.0.2.7`
 	eventually(t, "the addresses go", func() bool { return l.registered(corp) == want })
 	if got := l.Zones().View(corp).Serial; !zone.Newer(got, serial) {
@@ -169,29 +183,30 @@ func TestPolicyTakesBack(t *testing.T) {
 	eventually(t, "the book has them", func() bool { return strings.Count(l.heldBack(), "quarantined") == 3 })
 }
 
-// TestUpdateAcrossPolicies: an update that was decided by an old policy and made after the new one leaves nothing.
+// TestUpdateAcrossPolicies: an update that was decided by an old policy and made after the new one has the records
+// looked at once more.
 func TestUpdateAcrossPolicies(t *testing.T) {
 	l := newUpdateLab(t)
-	old := l.Policy()
-	l.write("policy.yaml", strings.Replace(updatePolicy, "rules:\n", "classes: {guests: [198.51.100.0/25]}\nrules:\n", 1))
-	if err := l.Reload(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "all was looked at", func() bool { return len(l.updating().readmit.wanted) == 0 })
-	u := l.updating().updater
-	now := u.policy
-	asked := 0
-	u.policy = func() *policy.Policy {
-		if asked++; asked == 1 {
-			return old
+	u, asked := l.updating().updater, 0
+	idle := *u.readmit
+	idle.wanted = make(chan struct{}, 1)
+	u.readmit, u.policy = &idle, l.Policy
+	for _, changes := range []bool{false, true} {
+		if changes {
+			u.policy = func() *policy.Policy {
+				asked++
+				return []*policy.Policy{policy.Default(), l.Policy()}[min(asked-1, 1)]
+			}
+			idle.policy = u.policy
 		}
-		return now()
+		m := l.overWire(parsed(t, corp, "+ a 5 A 198.51.100.1"))
+		if res := u.update(t.Context(), asker{principal: "k."}, nil, m); res.rcode != 0 {
+			t.Fatal(res)
+		}
+		if got := len(idle.wanted) == 1; got != changes {
+			t.Errorf("looked at once more: %v, the policy changed: %v", got, changes)
+		}
 	}
-	m := parsed(t, corp, "+ a 5 A 198.51.100.1")
-	if res := u.update(t.Context(), asker{principal: "k."}, nil, l.overWire(m)); res.rcode != 0 {
-		t.Fatal(res)
-	}
-	eventually(t, "the address goes", func() bool { return l.registered(corp) == "" })
 }
 
 // FuzzUpdate sends any octets: nothing panics, every request has an answer that can be sent, nothing filtered is in
@@ -218,7 +233,7 @@ func FuzzUpdate(f *testing.F) {
 			c.key = "k."
 		}
 		before := serials(l)
-		w := &updateWriter{from: []byte{203, 0, 113, 9}}
+		w := &updateWriter{from: "203.0.113.9"}
 		if signed {
 			r.SetTsig("k.", dns.HmacSHA256, 300, time.Now().Unix())
 		}

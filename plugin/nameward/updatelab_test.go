@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,7 +41,7 @@ zones:
   - {name: 2.0.192.in-addr.arpa., ns: {ns1.corp.example.: []}, updates: own}
   - {name: 9.10.in-addr.arpa., ns: {ns1.corp.example.: []}, updates: own}
   - {name: static.example., ns: {ns1.corp.example.: []}}
-updates: {explain: [192.0.2.0/24]}
+updates: {explain: [192.0.2.0/24, "fe80::/10"]}
 policy: policy.yaml
 `
 
@@ -52,7 +53,7 @@ rules:
   - {id: elsewhere, names: [.elsewhere.corp.example.], channels: [update], action: forward}
   - {id: no-txt, names: [.typed.corp.example.], channels: [update], types: [TXT], action: refuse}
   - {id: no-ssh, names: [.typed.corp.example.], channels: [update], types: [SSHFP], action: quarantine}
-  - {id: printers, names: [.print.corp.example.], channels: [update], from: [192.0.2.100/32], classes: [public], action: publish}
+  - {id: printers, names: [.print.corp.example.], channels: [update], from: [192.0.2.100/32, "fe80::/10"], classes: [public], action: publish}
   - {id: cam-filtered, names: [.cam.corp.example.], channels: [update], classes: ["@filtered"], action: strip}
   - {id: cameras, names: [.cam.corp.example.], channels: [update], from: [192.0.2.0/24], types: [A], action: publish}
   - {id: keyed, names: [.keyed.corp.example.], channels: [update], principals: [good.], action: publish}
@@ -90,13 +91,15 @@ func (l *updateLab) write(name, content string) {
 // updateWriter is the connection of a client.
 type updateWriter struct {
 	test.ResponseWriter
-	from   net.IP
+	from   string // an address, with a zone or without
 	status error
 	reply  *dns.Msg
 }
 
-func (w *updateWriter) RemoteAddr() net.Addr { return &net.UDPAddr{IP: w.from, Port: 40000} }
-func (w *updateWriter) TsigStatus() error    { return w.status }
+func (w *updateWriter) RemoteAddr() net.Addr {
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(w.from), 40000))
+}
+func (w *updateWriter) TsigStatus() error { return w.status }
 
 func (w *updateWriter) WriteMsg(m *dns.Msg) error {
 	w.reply = m
@@ -118,7 +121,7 @@ func (l *updateLab) send(c client, m *dns.Msg) *dns.Msg {
 	if c.key != "" {
 		m.SetTsig(c.key, dns.HmacSHA256, 300, time.Now().Unix()-1000)
 	}
-	w := &updateWriter{from: net.ParseIP(c.from), status: c.status}
+	w := &updateWriter{from: c.from, status: c.status}
 	if _, err := l.updating().serve(context.Background(), w, l.overWire(m)); err != nil {
 		l.t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func openUpdates(path string, g *Guard, log zerolog.Logger) (*updateService, err
 	s.updater = updater{
 		snapshot: g.Snapshot, policy: g.Policy, zones: g.zones.db, book: book, log: log,
 		sampled: log.Sample(&zerolog.BurstSampler{Burst: 20, Period: reportEvery}), settings: s.cur.Load,
-		readmit: newReadmission(g, book, log),
+		readmit: newReadmission(g, book, log), isTSIG: s.isReserved,
 	}
 	g.OnPolicy(s.readmit.again)
 	return s, nil
