@@ -13,6 +13,7 @@ import (
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/held"
 	"github.com/nameward/nameward/registry/updates"
+	"github.com/nameward/nameward/registry/zone"
 )
 
 // Reasons of our own; those of the policy are its words.
@@ -44,7 +45,6 @@ type ruling struct {
 	held    []updates.Held // those that are not, each with the reason
 	refused *updates.Held  // not nil: the update is refused because of this one
 	altered bool           // pass is not what was asked for
-	left    bool           // changes of a role's addresses were left out: its state decides
 }
 
 // admission asks the registration policy about the changes of an update.
@@ -54,13 +54,19 @@ type admission struct {
 	zone  string
 	who   asker
 	now   time.Time
-	gated bool // the zone is another server's
+	gated bool       // the zone is another server's
+	view  *zone.View // of an owned zone, nil while it is not served
 }
 
 // admit decides about every change. Records that are added are decided RRset by RRset, so that the policy
-// sees all addresses of one; what is deleted publishes nothing, and is decided by name and type.
+// sees all addresses of one; what is deleted publishes nothing, and is decided by name and type. An update that
+// only asks, by its prerequisites, is let through for whoever signed it: no rule speaks of it.
 func (a *admission) admit(changes []dns.RR) ruling {
 	var out ruling
+	if len(changes) == 0 && !a.isSigned() {
+		out.refused = &updates.Held{Zone: a.zone, Name: a.zone, Type: dns.TypeANY, Source: a.who.source, Fate: held.Refused, Reason: reasonUnsigned}
+		return out
+	}
 	ruled := make([]verdict, len(changes))
 	for _, set := range changedSets(changes) {
 		if !a.decide(changes, set, ruled, &out) {
@@ -72,7 +78,7 @@ func (a *admission) admit(changes []dns.RR) ruling {
 		v := &ruled[i]
 		switch {
 		case v.instead != nil:
-			out.pass, out.altered = append(out.pass, v.instead), true
+			out.pass, out.altered = append(out.pass, v.instead...), true
 		case v.kept:
 			out.pass = append(out.pass, rr)
 		default:
@@ -118,19 +124,22 @@ func (a *admission) keepReplaced(changes []dns.RR, ruled []verdict, out *ruling)
 // verdict is what becomes of one change.
 type verdict struct {
 	kept    bool
-	instead dns.RR // a service binding without its hints
+	instead []dns.RR // a service binding without its hints, or what is deleted of a name
 }
 
-// changedSets groups changes by name, type and class, in the order in which they begin.
+func (a *admission) isSigned() bool { return a.who.principal != "" || a.who.vouched }
+
+// changedSets groups changes by name, type, class and whether they lead elsewhere, in the order in which they begin.
 func changedSets(changes []dns.RR) (sets [][]int) {
 	type key struct {
 		name          string
 		rrtype, class uint16
+		leads         bool
 	}
 	at := make(map[key]int, len(changes))
 	for i, rr := range changes {
 		h := rr.Header()
-		k := key{h.Name, h.Rrtype, h.Class}
+		k := key{h.Name, h.Rrtype, h.Class, leadsElsewhere(rr)}
 		n, ok := at[k]
 		if !ok {
 			n = len(sets)
@@ -139,6 +148,13 @@ func changedSets(changes []dns.RR) (sets [][]int) {
 		sets[n] = append(sets[n], i)
 	}
 	return sets
+}
+
+// leadsElsewhere reports a service binding that sends clients to another name, as an alias does: RFC 9460,
+// Sections 2.4.2 and 2.5.
+func leadsElsewhere(rr dns.RR) bool {
+	target := bindingTarget(rr)
+	return target != "" && target != "." && dns.CanonicalName(target) != rr.Header().Name
 }
 
 // decide asks about changes of one name, type and class. It is false when the update is refused.
@@ -158,16 +174,62 @@ func (a *admission) decide(changes []dns.RR, set []int, ruled []verdict, out *ru
 		}
 	}
 	d := a.pol.Decide(a.snap, &req)
+	if h.Class == dns.ClassINET && d.Guarded && leadsElsewhere(changes[set[0]]) {
+		d = a.asAlias(&req, d)
+	}
 	switch {
 	case d.Verdict == policy.Refuse:
 		return a.refuse(out, changes[set[0]], &d, d.Reason.String())
-	case a.who.principal == "" && !a.who.vouched && !vouches(&d):
+	case !a.isSigned() && !vouches(&d) && !a.vouchesName(&req, &d):
 		return a.refuse(out, changes[set[0]], &d, reasonUnsigned)
 	case a.belongsToRole(&d, h):
-		a.leave(out, changes, set, &d)
+		a.leave(out, changes, set, owners, &d)
 		return true
 	}
 	a.apply(changes, set, owners, ruled, &d, out)
+	if h.Class == dns.ClassANY && h.Rrtype == dns.TypeANY && ruled[set[0]].kept {
+		return a.decideTypes(h.Name, &ruled[set[0]], out)
+	}
+	return true
+}
+
+// asAlias decides about a service binding that leads away from a guarded name as about an alias, unless the
+// policy holds it back already.
+func (a *admission) asAlias(req *policy.Request, d policy.Decision) policy.Decision {
+	if d.Verdict == policy.Refuse || d.Verdict == policy.Quarantine && d.Reason != policy.Emptied {
+		return d
+	}
+	alias := *req
+	alias.Type, alias.Addrs = dns.TypeCNAME, nil
+	if as := a.pol.Decide(a.snap, &alias); as.Verdict != policy.Publish {
+		return as
+	}
+	return d
+}
+
+// decideTypes asks about each type that a name has when all of them are to be deleted: rules about one type are
+// not got around by that. Of a gated zone nobody here knows the types.
+func (a *admission) decideTypes(owner string, v *verdict, out *ruling) bool {
+	if a.view == nil {
+		return true
+	}
+	n := a.view.Name(owner)
+	if n == nil {
+		return true
+	}
+	var permitted []dns.RR
+	for _, s := range n.Sets {
+		one, ruled := []dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: owner, Rrtype: s.Type, Class: dns.ClassANY}}}, []verdict{{}}
+		if !a.decide(one, []int{0}, ruled, out) {
+			return false
+		}
+		if ruled[0].kept {
+			permitted = append(permitted, one[0])
+		}
+	}
+	if len(permitted) < len(n.Sets) {
+		v.kept, v.instead = false, permitted
+	}
 	return true
 }
 
@@ -190,6 +252,18 @@ func vouches(d *policy.Decision) bool {
 	return namesSources(d.Rule) || len(fates) > 0 && d.Verdict == policy.Strip
 }
 
+// vouchesName is vouches for a request of which nothing is left to publish: what counts is who may send such
+// records of the name at all. A node that registers each of its addresses by itself is not to fail with one.
+func (a *admission) vouchesName(req *policy.Request, d *policy.Decision) bool {
+	if d.Reason != policy.Emptied || len(req.Addrs) == 0 {
+		return false
+	}
+	name := *req
+	name.Addrs = nil
+	as := a.pol.Decide(a.snap, &name)
+	return as.Verdict == policy.Publish && vouches(&as)
+}
+
 // belongsToRole reports changes of what a role's state decides.
 func (a *admission) belongsToRole(d *policy.Decision, h *dns.RR_Header) bool {
 	if d.Role == "" {
@@ -207,9 +281,13 @@ func (a *admission) belongsToRole(d *policy.Decision, h *dns.RR_Header) bool {
 // leave passes over changes of what a role's state decides. What a node that does not hold it asks for is
 // parked: it is the node's own, and will be served when it takes over. A rule that publishes it has no more
 // say than that.
-func (a *admission) leave(out *ruling, changes []dns.RR, set []int, d *policy.Decision) {
-	out.left = true
+func (a *admission) leave(out *ruling, changes []dns.RR, set, owners []int, d *policy.Decision) {
 	role, _ := a.snap.Role(d.Role)
+	published := map[int]bool{}
+	fates := d.Fates()
+	for n := range fates {
+		published[owners[n]] = fates[n].Kept && d.Verdict != policy.Rewrite
+	}
 	for _, i := range set {
 		if changes[i].Header().Class != dns.ClassINET {
 			continue // a release
@@ -218,7 +296,7 @@ func (a *admission) leave(out *ruling, changes []dns.RR, set []int, d *policy.De
 		switch {
 		case d.Verdict == policy.Rewrite:
 			fate = held.Parked
-		case d.Verdict != policy.Publish:
+		case !published[i]:
 		case isServed(role, changes[i]):
 			continue // the holder's own word
 		case isMembers(role, changes[i]):
@@ -247,11 +325,12 @@ func (a *admission) apply(changes []dns.RR, set, owners []int, ruled []verdict, 
 	switch d.Verdict {
 	case policy.Publish:
 		for _, i := range set {
-			ruled[i].kept = true
+			a.publish(changes[i], &ruled[i], d, out)
 		}
 		return
 	case policy.Quarantine:
-		if d.Reason == policy.Emptied {
+		// Without an address nothing was stripped: the name is not for such records, but they may go.
+		if d.Reason == policy.Emptied && (len(owners) > 0 || changes[set[0]].Header().Class != dns.ClassINET) {
 			a.strip(changes, set, owners, ruled, d, out)
 			return
 		}
@@ -275,6 +354,17 @@ func (a *admission) apply(changes []dns.RR, set, owners []int, ruled []verdict, 
 	}
 }
 
+// publish lets a record through. A service binding of a role's name loses its hints: they would go on leading to
+// this holder when there is another one.
+func (a *admission) publish(rr dns.RR, v *verdict, d *policy.Decision, out *ruling) {
+	var few [4]netip.Addr
+	if d.Role == "" || bindingValues(rr) == nil || len(appendAddrs(few[:0], rr)) == 0 {
+		v.kept = true
+		return
+	}
+	v.instead = []dns.RR{withoutHints(rr, func(netip.Addr) bool { return true })}
+}
+
 // strip lets the records through whose addresses are kept. A service binding loses its hints and stays:
 // clients ask for the addresses of its target.
 func (a *admission) strip(changes []dns.RR, set, owners []int, ruled []verdict, d *policy.Decision, out *ruling) {
@@ -288,11 +378,11 @@ func (a *admission) strip(changes []dns.RR, set, owners []int, ruled []verdict, 
 	for _, i := range set {
 		f := lost[i]
 		if f == nil {
-			ruled[i].kept = true
+			a.publish(changes[i], &ruled[i], d, out)
 			continue
 		}
 		if bindingValues(changes[i]) != nil {
-			ruled[i].instead = withoutHints(changes[i], func(addr netip.Addr) bool { return bad[addr] })
+			ruled[i].instead = []dns.RR{withoutHints(changes[i], func(addr netip.Addr) bool { return d.Role != "" || bad[addr] })}
 		}
 		h := a.note(changes[i], d, held.Quarantined)
 		h.Reason, h.Rule, h.Alert = f.Reason.String(), f.Rule.ID, f.Rule.Alert

@@ -152,7 +152,6 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 		log.Warn().Msg("not every claim file could be read yet; the last known state is served meanwhile")
 	}
 	g.task(ctx, "notifier", g.notify.Run)
-	g.task(ctx, "zone vetting", func(ctx context.Context) error { return g.vet(ctx, g.vetZones) })
 	parkStacks(ctx, &g.tasks)
 	// Twice, because what pools hold outlives one collection, and the next one's goal is set by it.
 	runtime.GC()

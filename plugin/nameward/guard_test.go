@@ -20,7 +20,7 @@ import (
 )
 
 // startGuard starts a guard without a DNS server.
-func startGuard(t *testing.T, path string) *Guard {
+func startGuard(t testing.TB, path string) *Guard {
 	t.Helper()
 	loaded, err := Load(path)
 	if err != nil {
@@ -38,7 +38,7 @@ func startGuard(t *testing.T, path string) *Guard {
 	return g
 }
 
-func closeGuard(t *testing.T, g *Guard) {
+func closeGuard(t testing.TB, g *Guard) {
 	t.Helper()
 	if err := g.Close(); err != nil {
 		t.Error(err)

@@ -3,6 +3,7 @@ package nameward
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -30,6 +31,7 @@ type updater struct {
 	book     *updates.Book
 	settings func() *updateSettings
 	isShared func(key string) bool // it is a TSIG key of the server's
+	readmit  *readmission
 	log      zerolog.Logger
 	sampled  zerolog.Logger // for what strangers can cause
 }
@@ -72,6 +74,7 @@ func (u *updater) serve(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (
 func (u *updater) asker(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (who asker, unproved error) {
 	state := request.Request{W: w, Req: r}
 	who.source, _ = netip.ParseAddr(state.IP())
+	who.source = who.source.Unmap().WithZone("") // no prefix contains an address with a zone
 	key, _ := tsig.ValidatedKeyName(ctx)
 	if t := r.IsTsig(); t != nil {
 		if err := w.TsigStatus(); err != nil {
@@ -121,6 +124,9 @@ func (u *updater) update(ctx context.Context, who *asker, unproved error, r *dns
 		return updateResult{outcome: UpdateMalformed, rcode: res.Rcode, zone: name, why: res.Why}
 	}
 	a := admission{snap: snap, pol: u.policy(), zone: name, who: *who, now: time.Now(), gated: g != nil}
+	if g == nil {
+		a.view = u.zones.View(name)
+	}
 	res := updateResult{zone: name, ruling: a.admit(r.Ns)}
 	if h := res.ruling.refused; h != nil {
 		return u.refuse(res, h)
@@ -128,6 +134,7 @@ func (u *updater) update(ctx context.Context, who *asker, unproved error, r *dns
 	switch {
 	case g == nil:
 		u.store(ctx, *who, r, &res)
+		u.readmit.ifChanged(&a)
 	case !who.vouched:
 		u.send(ctx, g, r, &res)
 	case !res.ruling.altered:
@@ -229,8 +236,18 @@ func (u *updater) reply(r *dns.Msg, who asker, unproved error, res *updateResult
 	if t := r.IsTsig(); t != nil && !who.vouched {
 		m.SetTsig(t.Hdr.Name, t.Algorithm, keys.Fudge, time.Now().Unix())
 		m.IsTsig().Error = tsigError(unproved)
+		if m.IsTsig().Error == dns.RcodeBadTime {
+			tellTime(m.IsTsig(), t)
+		}
 	}
 	return m
+}
+
+// tellTime tells a client whose clock is wrong what time it is here, in a signature that counts by its own
+// clock: RFC 8945, Section 5.2.3.
+func tellTime(stub, request *dns.TSIG) {
+	stub.OtherLen, stub.OtherData = 6, fmt.Sprintf("%012x", stub.TimeSigned)
+	stub.TimeSigned = request.TimeSigned
 }
 
 // tsigError is the error in the signature of a response: RFC 8945, Section 5.2.

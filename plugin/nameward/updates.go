@@ -59,7 +59,9 @@ func openUpdates(path string, g *Guard, log zerolog.Logger) (*updateService, err
 	s.updater = updater{
 		snapshot: g.Snapshot, policy: g.Policy, zones: g.zones.db, book: book, log: log,
 		sampled: log.Sample(&zerolog.BurstSampler{Burst: 20, Period: reportEvery}), settings: s.cur.Load, isShared: s.isReserved,
+		readmit: newReadmission(g, book, log),
 	}
+	g.OnPolicy(s.readmit.again)
 	return s, nil
 }
 
@@ -111,6 +113,7 @@ func (s *updateService) put(next *updateSettings) {
 	for _, g := range old.gates {
 		g.close()
 	}
+	s.readmit.again()
 }
 
 // needsFront reports whether messages have to be seen as they came.
@@ -166,6 +169,9 @@ func (s *updateService) allows(next *updateSettings) bool {
 
 func (s *updateService) run(ctx context.Context) error {
 	s.front.SetProvider(s.provider())
+	var readmission sync.WaitGroup
+	defer readmission.Wait()
+	readmission.Go(func() { s.readmit.run(ctx) })
 	return s.front.Run(ctx)
 }
 

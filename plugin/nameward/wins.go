@@ -108,6 +108,43 @@ func (s *winsService) saveUsage() error {
 	})
 }
 
+// vetRetry is how long a vetting that failed, for want of a disk, waits for the next try.
+const vetRetry = 10 * time.Second
+
+// vetWINS has every record looked at again when the world or the policy changes, since what was accepted
+// once may be filtered or guarded now.
+func (g *Guard) vetWINS(ctx context.Context) error {
+	changed := make(chan struct{}, 1)
+	g.OnPolicy(func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	snap := g.Snapshot()
+	for {
+		var retry <-chan time.Time
+		if err := g.wins.db.Vet(ctx); err != nil && ctx.Err() == nil {
+			g.log.Warn().Err(err).Msg("WINS records could not all be looked at again")
+			retry = time.After(vetRetry)
+		}
+		for again := false; !again; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-retry:
+				again = true
+			case <-changed:
+				again = true
+			case <-snap.Superseded():
+				latest := g.Snapshot()
+				again = latest.World != snap.World
+				snap = latest
+			}
+		}
+	}
+}
+
 // runWINS starts the database's tasks.
 func (g *Guard) runWINS(ctx context.Context) {
 	if g.wins == nil {
@@ -117,14 +154,7 @@ func (g *Guard) runWINS(ctx context.Context) {
 	g.task(ctx, "WINS database", db.Run)
 	g.task(ctx, "WINS usage", g.wins.usage.Run)
 	g.task(ctx, "WINS usage file", g.wins.keepUsage)
-	g.task(ctx, "WINS vetting", func(ctx context.Context) error {
-		return g.vet(ctx, func(ctx context.Context) error {
-			if err := db.Vet(ctx); err != nil {
-				return fmt.Errorf("WINS records: %w", err)
-			}
-			return nil
-		})
-	})
+	g.task(ctx, "WINS vetting", g.vetWINS)
 	g.task(ctx, "WINS outbox", func(ctx context.Context) error { return g.netbios.server.ServeOutbox(ctx, db) })
 }
 

@@ -65,13 +65,12 @@ func (w *response) serve(raw []byte) Outcome {
 		if again {
 			return Repeated
 		}
-		w.keep = true
-		defer func() {
-			if w.status != nil {
-				w.answer = nil // what is not proved is judged anew
+		w.repeated = func(answer []byte) {
+			if w.status == nil { // what is not proved is judged anew
+				known.end(f, answer)
 			}
-			known.end(f, w.answer)
-		}()
+		}
+		defer known.abandon(f)
 	}
 	if t != nil {
 		w.status, w.mac = w.signer().verify(raw, t.Hdr.Name), t.MAC

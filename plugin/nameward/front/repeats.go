@@ -76,7 +76,7 @@ func (r *repeats) begin(f fingerprint, signed bool) (answer []byte, again bool) 
 	return nil, false
 }
 
-// end notes the answer. A message without one, or one that failed here, may be tried again.
+// end notes the answer. A message that failed here may be tried again.
 func (r *repeats) end(f fingerprint, answer []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,6 +87,15 @@ func (r *repeats) end(f fingerprint, answer []byte) {
 		r.drop(e)
 	default:
 		e.Value.(*repeat).answer = answer
+	}
+}
+
+// abandon forgets a message that was given no answer.
+func (r *repeats) abandon(f fingerprint) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e, ok := r.known[f]; ok && e.Value.(*repeat).answer == nil {
+		r.drop(e)
 	}
 }
 

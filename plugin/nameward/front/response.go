@@ -23,8 +23,8 @@ type response struct {
 	timers  bool   // replies after the first are signed over the timers only
 	closed  bool
 	hijack  bool
-	keep    bool   // the answer is wanted afterwards
-	answer  []byte // the last one
+	// repeated is told the answer before it is sent, for the same request may come right after; it may be nil.
+	repeated func(answer []byte)
 }
 
 var errClosed = errors.New("the response was closed")
@@ -55,8 +55,8 @@ func (w *response) WriteMsg(m *dns.Msg) (err error) {
 
 // Write implements dns.ResponseWriter. Over UDP the reply leaves from the address that was asked.
 func (w *response) Write(data []byte) (int, error) {
-	if w.keep {
-		w.answer = slices.Clone(data)
+	if w.repeated != nil {
+		w.repeated(slices.Clone(data))
 	}
 	switch {
 	case w.closed:

@@ -13,8 +13,8 @@ import (
 	"github.com/nameward/nameward/registry/zone"
 )
 
-// TestVetZones: what a new policy or a new class holds back goes from the zones, and is noted.
-func TestVetZones(t *testing.T) {
+// TestReadmission: what a new policy or a new class holds back goes from the zones, and is noted.
+func TestReadmission(t *testing.T) {
 	path := writeConfig(t, "policy: policy.yaml\n")
 	policyPath := filepath.Join(filepath.Dir(path), "policy.yaml")
 	write(t, policyPath, "version: 1\nrules: []\n")
