@@ -37,6 +37,11 @@ func dialUpdates(server netip.AddrPort, stream bool) (*updateConn, error) {
 		return nil, fmt.Errorf("opening a socket: %w", err)
 	}
 	tv := unix.NsecToTimeval(int64(longest))
+	// As the load client of NetBIOS: the responses to a burst must not be lost here.
+	const room = 32 << 20
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, room) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, room)
+	}
 	if err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err == nil && stream {
 		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
