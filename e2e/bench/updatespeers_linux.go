@@ -55,13 +55,13 @@ const (
 )
 
 var updateKinds = []updateKind{
-	kindOurs: {"nameward", "in the journal, synced", (*updateServer).writeOurs, func(b *bench, s *updateServer) []string {
+	kindOurs: {"nameward", "in the journal, two fdatasync for all that wait", (*updateServer).writeOurs, func(b *bench, s *updateServer) []string {
 		return []string{b.binary, "serve", "--corefile", s.path("Corefile")}
 	}},
-	kindBIND: {"BIND", "in its journal, synced", (*updateServer).writeBIND, func(_ *bench, s *updateServer) []string {
+	kindBIND: {"BIND", "in its journal, two fsync for each update, as strace shows", (*updateServer).writeBIND, func(_ *bench, s *updateServer) []string {
 		return []string{"named", "-f", "-n", "1", "-c", s.path("named.conf")}
 	}},
-	kindDynupdate: {"dynupdate", "in its database, synced", (*updateServer).writeDynupdate, func(_ *bench, s *updateServer) []string {
+	kindDynupdate: {"dynupdate", "in its database, a synchronous transaction for each, as its page says", (*updateServer).writeDynupdate, func(_ *bench, s *updateServer) []string {
 		self, _ := os.Executable()
 		return []string{self, dynupdateVerb, s.path("Corefile")}
 	}},

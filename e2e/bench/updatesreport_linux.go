@@ -35,7 +35,7 @@ func (b *bench) reportUpdates(all []*updateServer) {
 }
 
 func (b *bench) note() {
-	b.table.note("An update adds or deletes one A record, signed with HMAC-SHA256. NOERROR means: nameward %s; BIND %s; dynupdate %s.",
+	b.table.note("An update adds or deletes one A record, signed with HMAC-SHA256. NOERROR means that it is on stable storage: nameward has it %s; BIND %s; dynupdate %s.",
 		updateKinds[kindOurs].durable, updateKinds[kindBIND].durable, updateKinds[kindDynupdate].durable)
 }
 
