@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	// maxPackets is how many UDP packets are served at once. A signed UPDATE waits for the disk, and one that takes
-	// nothing for some tenths of a second must not cost updates.
-	maxPackets = 4096
+	// maxPackets is how many UDP packets are served at once. A signed UPDATE waits for the disk.
+	maxPackets = 1024
 	// maxConns is how many TCP connections are open at once.
 	maxConns = 4096
 	// succession is how long the servers of a new instance may take to become known.
