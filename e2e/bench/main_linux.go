@@ -31,6 +31,7 @@ var measurements = []measurement{
 	{"wins", measureWINS, 20 * time.Minute},
 	{"start", measureStart, 5 * time.Minute},
 	{"policy", measurePolicy, 5 * time.Minute},
+	{"updates", measureUpdates, 20 * time.Minute},
 }
 
 // effort is how much is measured.
@@ -47,13 +48,19 @@ type effort struct {
 
 	winsRounds int
 	winsMany   int // records of ours, to see whether it matters
+
+	updateRounds  int
+	updateLoad    time.Duration // of one run
+	updateAnswers int           // updates whose way is timed, for each server
 }
 
 var (
 	fullEffort = effort{rounds: 7, switches: 2100, writes: 500, load: 5 * time.Second, starts: 5, steady: 10 * time.Second,
-		decide: 2 * time.Second, audited: 1_000_000, audits: 3, winsRounds: 3, winsMany: 1_000_000}
+		decide: 2 * time.Second, audited: 1_000_000, audits: 3, winsRounds: 3, winsMany: 1_000_000,
+		updateRounds: 5, updateLoad: 2 * time.Second, updateAnswers: 100}
 	quickEffort = effort{rounds: 2, switches: 200, writes: 50, load: time.Second, starts: 2, steady: 10 * time.Second,
-		decide: 100 * time.Millisecond, audited: 100_000, audits: 1, winsRounds: 1, winsMany: 100_000}
+		decide: 100 * time.Millisecond, audited: 100_000, audits: 1, winsRounds: 1, winsMany: 100_000,
+		updateRounds: 1, updateLoad: time.Second, updateAnswers: 20}
 )
 
 // bench is what the measurements share.
@@ -74,6 +81,8 @@ func main() {
 			os.Exit(deadMain(os.Args[2:]))
 		case upstreamVerb:
 			os.Exit(upstreamMain(os.Args[2:]))
+		case dynupdateVerb:
+			os.Exit(dynupdateMain(os.Args[2:]))
 		}
 	}
 	os.Exit(run())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -196,6 +197,7 @@ func (d *DB) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-d.wake:
+			runtime.Gosched() // those who are about to submit go into this batch
 		case <-cur.snap.Superseded():
 		case cmd = <-d.commands:
 		case <-tick.C:

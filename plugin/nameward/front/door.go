@@ -48,6 +48,7 @@ func (f *Front) open(addr string) (*door, error) {
 		return nil, fmt.Errorf("listening for DNS UPDATE beside CoreDNS: %w", err)
 	}
 	d.udp = packets.(*net.UDPConn)
+	enlarge(d.udp)
 	listener, err := listen(addr)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listening for DNS UPDATE beside CoreDNS: %w", err), d.udp.Close())
@@ -60,6 +61,10 @@ func (f *Front) open(addr string) (*door, error) {
 	}
 	return d, nil
 }
+
+// receiveBuffer in octets holds a burst of thousands of updates, as when leases are given out after a power cut, or
+// while one write to the disk takes long. The kernel's default holds about 160.
+const receiveBuffer = 8 << 20
 
 // indexFor assumes where a socket will stand that is opened now: first, or behind the one of CoreDNS.
 // An error of another kind is met once more when the socket is opened.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -89,4 +91,33 @@ func leftAlone(t *testing.T, addr string) bool {
 		}
 	}
 	return true
+}
+
+// TestReceiveBuffer: our socket holds a burst, as far as the system lets us.
+func TestReceiveBuffer(t *testing.T) {
+	d, err := New(zerolog.Nop()).open("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.close() }()
+	plain, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = plain.Close() }()
+	if got, usual := receiveBufferOf(t, d.udp), receiveBufferOf(t, plain.(*net.UDPConn)); got <= usual {
+		t.Errorf("a receive buffer of %d octets, and that of any socket has %d", got, usual)
+	}
+}
+
+func receiveBufferOf(t *testing.T, c *net.UDPConn) (octets int) {
+	t.Helper()
+	err := control(c, func(fd int) (err error) {
+		octets, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return octets
 }

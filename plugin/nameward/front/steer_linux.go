@@ -50,6 +50,14 @@ func do(c syscall.RawConn, set func(fd int) error) error {
 	return failed
 }
 
+// enlarge asks for a large receive buffer: first past the system's limit, which needs CAP_NET_ADMIN, then within it.
+func enlarge(c *net.UDPConn) {
+	forced := control(c, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) })
+	if forced != nil {
+		_ = c.SetReadBuffer(receiveBuffer) // what the system gives, it gives
+	}
+}
+
 // listen opens a TCP socket in the group of CoreDNS's. Go listens for MPTCP, as CoreDNS does, and such a
 // socket takes no program (EOPNOTSUPP); a plain one does, for the whole group.
 func listen(addr string) (net.Listener, error) {
