@@ -365,6 +365,24 @@ func TestGateConnections(t *testing.T) {
 	idle(0)
 }
 
+// TestGateConnectionDies: one that the primary closes in the moment in which it is taken is of no use.
+func TestGateConnectionDies(t *testing.T) {
+	p, addr := newPool(), deadAddr(t)
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	dying := &idleConn{ours, make(chan bool, 1)}
+	dying.alive <- false
+	if !p.add(addr, dying) {
+		t.Fatal("the pool is full")
+	}
+	if c := p.take(addr); c != nil {
+		t.Error("it was taken")
+	}
+	if _, err := ours.Write([]byte{1}); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("it is open: %v", err)
+	}
+}
+
 func TestGatePrimaries(t *testing.T) {
 	dead, silent, well := deadAddr(t), newPrimary(t), newPrimary(t)
 	silent.act = func(int, []byte, *dns.Msg) reaction { return reaction{} }

@@ -3,7 +3,6 @@ package nameward
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/plugin/test"
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
@@ -276,7 +276,9 @@ func TestGatedAnswers(t *testing.T) {
 	if got := explained(update(t, "other.example.", "add away.other.example. 60 A 192.0.2.40")); !strings.HasPrefix(got, "NOERROR verified 17 away.other.example. A: rule, rule away, decision ") {
 		t.Error(got)
 	}
-	s.guard.updates.settings().explain = nil
+	unexplained := *s.guard.updates.settings()
+	unexplained.explain = nil
+	s.guard.updates.cur.Store(&unexplained)
 	if got := explained(update(t, "ours.example.", host)); got != "SERVFAIL verified" {
 		t.Error(got)
 	}
@@ -286,20 +288,17 @@ func TestGatedAnswers(t *testing.T) {
 	}
 }
 
-// TestGatedPrincipals: the name of a key that a client chose when it agreed on it is nobody's name.
+// TestGatedPrincipals: the name of a key that a client chose when it agreed on it is nobody's name, also in the
+// moment in which the key ends.
 func TestGatedPrincipals(t *testing.T) {
-	s := runGated(t)
-	u := s.guard.updates
-	for key, want := range map[string]bool{"client.": true, "client.corp.example.": false} {
-		if got := u.isShared(key); got != want {
-			t.Errorf("%s is a key of the server: %v", key, got)
+	settings := &updateSettings{acceptor: newAcceptor(t)}
+	u := &updater{settings: func() *updateSettings { return settings }, isShared: func(key string) bool { return key == "client." }}
+	for key, want := range map[string]string{"Client.": "client. <nil>", "admin$.ad.example.": " dns: no secrets defined"} {
+		m := update(t, "ad.example.").SetTsig(key, "gss-tsig.", 300, 1)
+		who, err := u.asker(t.Context(), &test.ResponseWriter{}, m)
+		if got := fmt.Sprint(who.principal, " ", err); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
 		}
-	}
-	if a := (&asker{principal: "client.", claims: "stranger."}); a.name() != "client." {
-		t.Error(a.name())
-	}
-	if got := netip.MustParseAddrPort(s.addr).Addr(); !u.settings().explains(got) {
-		t.Errorf("%s is not told why", got)
 	}
 }
 
