@@ -60,10 +60,10 @@ type admission struct {
 
 // admit decides about every change. Records that are added are decided RRset by RRset, so that the policy
 // sees all addresses of one; what is deleted publishes nothing, and is decided by name and type. An update that
-// only asks, by its prerequisites, is let through for whoever signed it: no rule speaks of it.
-func (a *admission) admit(changes []dns.RR) ruling {
+// only asks, by its prerequisites, is let through for whoever signed it, or may change what is asked about.
+func (a *admission) admit(prerequisites, changes []dns.RR) ruling {
 	var out ruling
-	if len(changes) == 0 && !a.isSigned() {
+	if len(changes) == 0 && !a.isSigned() && !a.mayAsk(prerequisites) {
 		out.refused = &updates.Held{Zone: a.zone, Name: a.zone, Type: dns.TypeANY, Source: a.who.source, Fate: held.Refused, Reason: reasonUnsigned}
 		return out
 	}
@@ -86,6 +86,22 @@ func (a *admission) admit(changes []dns.RR) ruling {
 		}
 	}
 	return out
+}
+
+// mayAsk reports whether rules name the source of an update that only asks, for each name and type. Clients of
+// Windows begin so.
+func (a *admission) mayAsk(prerequisites []dns.RR) bool {
+	for _, rr := range prerequisites {
+		h := rr.Header()
+		req := policy.Request{Channel: policy.Update, DNS: h.Name, Type: h.Rrtype, Source: a.who.source, Time: a.now}
+		if h.Class == dns.ClassINET {
+			req.Addrs = appendAddrs(nil, rr)
+		}
+		if d := a.pol.Decide(a.snap, &req); d.Verdict == policy.Refuse || !vouches(&d) && !a.vouchesName(&req, &d) {
+			return false
+		}
+	}
+	return len(prerequisites) > 0
 }
 
 // keepReplaced leaves out the deletion of what was to be replaced when nothing of the replacement is published:

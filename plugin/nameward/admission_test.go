@@ -95,6 +95,8 @@ var admissionTests = []struct {
 	{name: "from a source that a rule names", who: printer, update: "+ p.print 60 A 192.0.2.100", want: "NOERROR", zoneIs: "p.print 60 A 192.0.2.100"},
 	{name: "from it, with its management address", who: printer, update: "+ p.print 60 A 192.0.2.100; + p.print 60 A 10.9.0.100", want: "NOERROR", zoneIs: "p.print 60 A 192.0.2.100",
 		heldIs: "quarantined add A p.print.corp.example. 10.9.0.100: rule"},
+	{name: "from it, only to ask", who: printer, update: "yes p.print A 192.0.2.100", want: "NXRRSET"},
+	{name: "from it, only to ask about another name", who: printer, update: "yes mail A 192.0.2.11", want: "REFUSED"},
 	{name: "from it, another name", who: printer, update: "+ p.print 60 A 192.0.2.100; + a 60 A 192.0.2.100", want: "REFUSED"},
 	{name: "from another", who: camera, update: "+ p.print 60 A 192.0.2.101", want: "REFUSED"},
 	{name: "from a source, add and delete", before: "+ c.cam 60 A 192.0.2.102", who: camera, update: "- c.cam A; + c.cam 60 A 192.0.2.101", want: "NOERROR", zoneIs: "c.cam 60 A 192.0.2.101"},

@@ -127,7 +127,7 @@ func (u *updater) update(ctx context.Context, who *asker, unproved error, r *dns
 	if g == nil {
 		a.view = u.zones.View(name)
 	}
-	res := updateResult{zone: name, ruling: a.admit(r.Ns)}
+	res := updateResult{zone: name, ruling: a.admit(r.Answer, r.Ns)}
 	if h := res.ruling.refused; h != nil {
 		return u.refuse(res, h)
 	}

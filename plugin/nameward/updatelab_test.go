@@ -158,6 +158,10 @@ func parsed(t testing.TB, zone, text string) *dns.Msg {
 		case "-":
 			deletion(m, rr, len(words))
 		case "yes":
+			if len(words) > 3 {
+				m.Used([]dns.RR{rr})
+				continue
+			}
 			m.RRsetUsed([]dns.RR{rr})
 		case "no":
 			m.RRsetNotUsed([]dns.RR{rr})
