@@ -121,8 +121,8 @@ func (b *bench) reportSecondary(servers []*updateServer) {
 func (b *bench) reportPaced(s *updateServer) {
 	r := s.paced
 	what := fmt.Sprintf("%s updates a second and %s queries for %s, %s records", thousands(pacedUpdates), thousands(pacedQueries), pacedSpan, thousands(s.records))
-	b.table.require(r.noerror == r.sent, row{
-		what: what + ": acknowledged", ours: fmt.Sprintf("%.4g %% of %s", 100*float64(r.noerror)/float64(r.sent), thousands(r.sent)), required: "100 %",
+	b.table.inform(row{
+		what: what + ": acknowledged", ours: fmt.Sprintf("%.4g %% of %s", 100*float64(r.noerror)/float64(r.sent), thousands(r.sent)),
 	})
 	b.table.inform(row{what: what + ": ms to NOERROR, p50 / p99", ours: brief(r.updates)})
 	b.table.inform(row{
