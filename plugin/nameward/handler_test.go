@@ -280,3 +280,18 @@ func BenchmarkAnswer(b *testing.B) {
 		})
 	}
 }
+
+// TestNotReadyThroughAlias: the reason is told at the end of a chain of aliases too.
+func TestNotReadyThroughAlias(t *testing.T) {
+	w := newRegistry(t)
+	alias := &dns.CNAME{Hdr: header("tonew.corp.example.", dns.TypeCNAME, 60), Target: "new.corp.example."}
+	if res, err := w.zones.Do(t.Context(), zone.Update{Zone: corp, Changes: []dns.RR{alias}}); err != nil || res.Rcode != 0 {
+		t.Fatal(res, err)
+	}
+	r := question("tonew.corp.example.", dns.TypeA)
+	r.SetEdns0(1232, false)
+	m, _ := w.now(t).answer(r)
+	if o := m.IsEdns0(); m.Rcode != dns.RcodeServerFailure || o == nil || len(o.Option) != 1 || o.Option[0].Option() != dns.EDNS0EDE {
+		t.Errorf("got %v", m)
+	}
+}

@@ -77,7 +77,7 @@ func (n now) followed(r, m *dns.Msg, outcome Outcome) (*dns.Msg, Outcome) {
 			return failed(r, "the chain of aliases has no end"), NotReady
 		}
 		target := m.Answer[len(m.Answer)-1].(*dns.CNAME).Target
-		q := &dns.Msg{MsgHdr: r.MsgHdr, Question: []dns.Question{{Name: target, Qtype: r.Question[0].Qtype, Qclass: dns.ClassINET}}}
+		q := &dns.Msg{MsgHdr: r.MsgHdr, Question: []dns.Question{{Name: target, Qtype: r.Question[0].Qtype, Qclass: dns.ClassINET}}, Extra: r.Extra}
 		var end *dns.Msg
 		if end, outcome = n.one(q, dns.CanonicalName(target)); end == nil {
 			return m, Aliased
