@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,51 +15,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/netbios"
-	"github.com/nameward/nameward/registry/store/journal"
+	"github.com/nameward/nameward/registry/store/journal/journaltest"
 )
 
-// badDisk is a journal that fails at random, and that a kill leaves as the contract of Append allows: with
-// a batch at the end that was called an error.
-type badDisk struct {
-	*journal.Memory
-	chance atomic.Int32 // of failing, in percent
-	mu     sync.Mutex
-	rnd    *rand.Rand
-	unsure []byte // the last batch that failed, nil when another one was written since
-}
-
-var errDisk = errors.New("the disk failed")
-
-func (b *badDisk) Append(batch []byte) (uint64, error) {
-	b.mu.Lock()
-	fails, wait := b.rnd.IntN(100) < int(b.chance.Load()), time.Duration(b.rnd.IntN(20))*time.Millisecond
-	b.mu.Unlock()
-	time.Sleep(wait)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if fails {
-		b.unsure = slices.Clone(batch)
-		return 0, errDisk
-	}
-	b.unsure = nil
-	return b.Memory.Append(batch)
-}
-
-// killed is what is on the disk now.
-func (b *badDisk) killed() *badDisk {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c := &badDisk{Memory: b.Memory.Copy(), rnd: b.rnd}
-	if b.unsure != nil && b.rnd.IntN(2) == 0 {
-		_, _ = c.Memory.Append(b.unsure) // it takes everything
-	}
-	return c
-}
+var errDisk = journaltest.ErrDisk
 
 // chaos is a database under requests from many sides, with what is known of it.
 type chaos struct {
 	t    *testing.T
-	disk *badDisk
+	disk *journaltest.BadDisk
 	db   *Database
 	stop func()
 
@@ -143,7 +106,7 @@ func (c *chaos) open() {
 }
 
 // checkpoint does what checkpoints does, and much more often.
-func (c *chaos) checkpoint(ctx context.Context, db *Database, disk *badDisk) {
+func (c *chaos) checkpoint(ctx context.Context, db *Database, disk *journaltest.BadDisk) {
 	for ctx.Err() == nil {
 		time.Sleep(time.Duration(c.intn(100)) * time.Millisecond)
 		s := db.Snapshot()
@@ -279,18 +242,18 @@ func (c *chaos) generation() {
 		all.Go(func() { c.stranger(ctx, IPv4{192, 0, 2, i + 1}) })
 	}
 	for range 4 {
-		c.disk.chance.Store([]int32{0, 0, 5, 50, 100}[c.intn(5)])
+		c.disk.Chance.Store([]int32{0, 0, 5, 50, 100}[c.intn(5)])
 		time.Sleep(time.Duration(c.intn(3000)) * time.Millisecond)
 	}
 	isKill := c.intn(3) > 0
 	if !isKill {
-		c.disk.chance.Store(0)
+		c.disk.Chance.Store(0)
 	}
 	c.mu.Lock()
 	c.dead = isKill
 	c.mu.Unlock()
 	before, last := c.state()
-	dead := c.disk.killed()
+	dead := c.disk.Killed()
 	after, _ := c.state()
 	cancel()
 	all.Wait()
@@ -299,7 +262,7 @@ func (c *chaos) generation() {
 	}
 	c.stop()
 	if !isKill {
-		dead = c.disk.killed()
+		dead = c.disk.Killed()
 		before, last = c.state()
 		after = before
 	}
@@ -419,7 +382,7 @@ func TestChaos(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 7))
 				c := &chaos{
-					t: t, disk: &badDisk{Memory: &journal.Memory{}, rnd: rand.New(rand.NewPCG(seed, 8))}, rnd: rnd, answers: map[*Request][]Answer{},
+					t: t, disk: journaltest.NewBadDisk(rand.New(rand.NewPCG(seed, 8))), rnd: rnd, answers: map[*Request][]Answer{},
 					names: map[netbios.Name]*known{}, versions: map[uint64]string{},
 				}
 				c.open()

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,49 +15,13 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/nameward/nameward/registry"
-	"github.com/nameward/nameward/registry/store/journal"
+	"github.com/nameward/nameward/registry/store/journal/journaltest"
 )
-
-// badDisk is a journal that fails at random, and that a kill leaves as the contract of Append allows: with
-// a batch at the end that was called an error.
-type badDisk struct {
-	*journal.Memory
-	chance atomic.Int32 // of failing, in percent
-	mu     sync.Mutex
-	rnd    *rand.Rand
-	unsure []byte // the last batch that failed, nil when another one was written since
-}
-
-func (b *badDisk) Append(batch []byte) (uint64, error) {
-	b.mu.Lock()
-	fails, wait := b.rnd.IntN(100) < int(b.chance.Load()), time.Duration(b.rnd.IntN(20))*time.Millisecond
-	b.mu.Unlock()
-	time.Sleep(wait)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if fails {
-		b.unsure = slices.Clone(batch)
-		return 0, errDisk
-	}
-	b.unsure = nil
-	return b.Memory.Append(batch)
-}
-
-// killed is what is on the disk now.
-func (b *badDisk) killed() *badDisk {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c := &badDisk{Memory: b.Memory.Copy(), rnd: b.rnd}
-	if b.unsure != nil && b.rnd.IntN(2) == 0 {
-		_, _ = c.Memory.Append(b.unsure) // it takes everything
-	}
-	return c
-}
 
 // chaos is a lab on a bad disk, with what its clients know.
 type chaos struct {
 	*lab
-	disk *badDisk
+	disk *journaltest.BadDisk
 
 	mu    sync.Mutex
 	rnd   *rand.Rand
@@ -196,14 +159,14 @@ func (c *chaos) generation(s *secondary) {
 	all.Go(func() { c.operator(ctx) })
 	all.Go(func() { c.pullOften(ctx, s) })
 	for range 4 {
-		c.disk.chance.Store([]int32{0, 0, 5, 50, 100}[c.intn(5)])
+		c.disk.Chance.Store([]int32{0, 0, 5, 50, 100}[c.intn(5)])
 		time.Sleep(time.Duration(c.intn(3000)) * time.Millisecond)
 	}
 	isKill := c.intn(4) > 0
 	c.mu.Lock()
 	c.dead = isKill
 	c.mu.Unlock()
-	left := c.disk.killed()
+	left := c.disk.Killed()
 	if isKill {
 		c.pull(s) // what only those know who heard it in time
 	}
@@ -211,7 +174,7 @@ func (c *chaos) generation(s *secondary) {
 	all.Wait()
 	c.stop()
 	if !isKill {
-		left = c.disk.killed()
+		left = c.disk.Killed()
 	}
 	c.mu.Lock()
 	c.disk, c.dead = left, false
@@ -251,7 +214,7 @@ func TestChaos(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := &chaos{
-					lab: newLab(t), disk: &badDisk{Memory: &journal.Memory{}, rnd: rand.New(rand.NewPCG(seed, 8))},
+					lab: newLab(t), disk: journaltest.NewBadDisk(rand.New(rand.NewPCG(seed, 8))),
 					rnd: rand.New(rand.NewPCG(seed, 7)), known: map[string]*word{},
 				}
 				c.stop()

@@ -3,7 +3,6 @@ package zone
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/store/journal"
+	"github.com/nameward/nameward/registry/store/journal/journaltest"
 )
 
 // lab is a registry with its zones. The world:
@@ -240,7 +240,7 @@ func (l *lab) want(zone, want string) {
 	}
 }
 
-var errDisk = errors.New("the disk is full")
+var errDisk = journaltest.ErrDisk
 
 var nopLog = zerolog.Nop()
 
