@@ -19,7 +19,7 @@ func (n now) registered(r *dns.Msg, z *registry.Zone, owner string, exists bool)
 	if v == nil {
 		return notServed(r, z), NotReady
 	}
-	a := v.Lookup(owner, r.Question[0].Qtype)
+	a := v.LookupAt(n.snap, owner, r.Question[0].Qtype)
 	switch {
 	case a.Kind == zone.Referral && r.RecursionDesired:
 		return nil, Passed // a stub resolver wants the answer, and cannot follow

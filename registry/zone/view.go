@@ -72,7 +72,11 @@ const (
 // Lookup answers a question for a lower-case name of the zone from the registered records: those of a
 // delegation above it, an alias, the records of the type, or those of a wildcard (RFC 4592), which then are
 // owned by the name.
-func (v *View) Lookup(owner string, qtype uint16) Answer {
+func (v *View) Lookup(owner string, qtype uint16) Answer { return v.LookupAt(v.State, owner, qtype) }
+
+// LookupAt is Lookup with another state of the registry, which may be newer for a moment: which names exist
+// because of it is its word.
+func (v *View) LookupAt(state *registry.Snapshot, owner string, qtype uint16) Answer {
 	key := keyOf(owner)
 	if a, is := v.above(owner, key); is {
 		return a
@@ -83,10 +87,10 @@ func (v *View) Lookup(owner string, qtype uint16) Answer {
 		return v.referral(n) // the parent answers for DS: RFC 4035, Section 3.1.4.1
 	case ok:
 		return answerAt(n, qtype)
-	case v.exists(owner, key):
+	case v.exists(state, owner, key):
 		return Answer{Kind: NoData}
 	}
-	return v.wildcard(owner, key, qtype)
+	return v.wildcard(state, owner, key, qtype)
 }
 
 // above looks for a zone cut or a DNAME between the apex and the name.
@@ -147,14 +151,14 @@ func answerAt(n *Name, qtype uint16) Answer {
 }
 
 // wildcard answers from the wildcard at the closest encloser, if there is one: RFC 4592, Section 3.3.1.
-func (v *View) wildcard(owner, key string, qtype uint16) Answer {
+func (v *View) wildcard(state *registry.Snapshot, owner, key string, qtype uint16) Answer {
 	up := owner
 	for apex := len(keyOf(v.Zone.Name)); len(key) > apex; {
 		up, key = registry.Parent(up), parentKey(key)
 		if n, ok := v.names.Get(key + "*\x00"); ok {
 			return synthesized(answerAt(n, qtype), owner)
 		}
-		if v.exists(up, key) {
+		if v.exists(state, up, key) {
 			break
 		}
 	}
@@ -162,8 +166,8 @@ func (v *View) wildcard(owner, key string, qtype uint16) Answer {
 }
 
 // exists counts what the registry has as well.
-func (v *View) exists(owner, key string) bool {
-	if _, ok := v.State.Lookup(owner); ok {
+func (v *View) exists(state *registry.Snapshot, owner, key string) bool {
+	if _, ok := state.Lookup(owner); ok {
 		return true
 	}
 	_, ok := v.names.Get(key)

@@ -413,3 +413,21 @@ func TestConfigure(t *testing.T) {
 	}
 	s.same(l.db.View(corp))
 }
+
+// TestLookupAt: which names exist because of the registry is the word of the state that is asked about, though the
+// zone is still at an older one.
+func TestLookupAt(t *testing.T) {
+	l := newLab(t)
+	v := l.db.View(corp)
+	w := testWorld()
+	w.Roles[0].DNS = []string{"post.corp.example."}
+	if err := l.reg.Configure(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	now := l.reg.Snapshot()
+	for name, want := range map[string]AnswerKind{"mail.corp.example.": NoName, "post.corp.example.": NoData, "ex1.corp.example.": NoData} {
+		if got := v.LookupAt(now, name, dns.TypeTXT).Kind; got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
+	}
+}
