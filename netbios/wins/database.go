@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,25 +12,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/registry/store/journal"
 )
-
-// Journal keeps what must survive a restart: a journal.Journal, or a journal.Memory in tests.
-type Journal interface {
-	// Load gives the base and then each batch after it, as they were written.
-	Load(base, batch func([]byte) error) error
-	// Append returns when the batch is on stable storage.
-	Append(batch []byte) (seq uint64, err error)
-	// Checkpoint puts a new base in the place of the batches up to seq, while others are appended.
-	Checkpoint(ctx context.Context, seq uint64, base iter.Seq[[]byte]) error
-	// Backlog is what Load would have to read beside the base.
-	Backlog() (batches int, octets int64)
-}
 
 // Database is the WINS database. Open makes it; then keep Run running.
 type Database struct {
 	log       zerolog.Logger
 	sampled   zerolog.Logger // for what strangers can cause
-	journal   Journal
+	journal   journal.Log
 	guard     Guard
 	challenge Challenger
 	settings  atomic.Pointer[Settings]
@@ -100,7 +88,7 @@ type command struct {
 var ErrStopped = errors.New("the WINS database has stopped")
 
 // Open reads the journal.
-func Open(j Journal, set Settings, guard Guard, challenge Challenger, log zerolog.Logger) (*Database, error) {
+func Open(j journal.Log, set Settings, guard Guard, challenge Challenger, log zerolog.Logger) (*Database, error) {
 	d := &Database{
 		log: log, sampled: log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 		journal: j, guard: guard, challenge: challenge, queue: newQueue(), commands: make(chan *command, 64),
@@ -268,7 +256,7 @@ func (d *Database) Run(ctx context.Context) error {
 	defer close(d.stopped)
 	defer d.asking.Wait()
 	d.asks = ctx
-	d.asking.Go(func() { d.checkpoints(ctx) })
+	d.asking.Go(func() { d.upkeep().Run(ctx) })
 	var batch []*Request
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 const (
@@ -154,7 +155,6 @@ func (w *work) reduce(cur *Record, isOut func(Member) bool) {
 }
 
 const (
-	checkpointEvery = 10 * time.Second
 	// The journal is folded into a new base when reading it would take about as long as reading the base.
 	backlogBatches = 50_000
 	backlogOctets  = 16 << 20
@@ -162,28 +162,27 @@ const (
 	chunkOctets    = 256 << 10
 )
 
-// checkpoints keeps the journal short.
-func (d *Database) checkpoints(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(checkpointEvery):
-		}
-		s := d.Snapshot()
-		batches, octets := d.journal.Backlog()
-		if s.Err != nil || batches < backlogBatches && octets < int64(max(backlogOctets, s.Len()*octetsOfRecord)) {
-			continue
-		}
-		begin := time.Now()
-		if err := d.journal.Checkpoint(ctx, s.seq, d.base(s)); err != nil {
-			if ctx.Err() == nil {
-				d.log.Error().Err(err).Msg("the journal of WINS registrations cannot be shortened; it goes on growing")
-			}
-			continue
-		}
-		d.log.Debug().Int("records", s.Len()).Dur("took", time.Since(begin)).Msg("the journal of WINS registrations was shortened")
+func (d *Database) upkeep() journal.Upkeep {
+	return journal.Upkeep{
+		Log: d.journal, Batches: backlogBatches, Octets: backlogOctets, Checkpoint: d.checkpoint,
+		Size: func() int64 { return int64(d.Snapshot().Len() * octetsOfRecord) },
+		Failed: func(err error) {
+			d.log.Error().Err(err).Msg("the journal of WINS registrations cannot be shortened; it goes on growing")
+		},
 	}
+}
+
+// checkpoint writes a new base of the journal, while requests go on. While the disk takes nothing it does nothing.
+func (d *Database) checkpoint(ctx context.Context) error {
+	s, begin := d.Snapshot(), time.Now()
+	if s.Err != nil {
+		return nil
+	}
+	if err := d.journal.Checkpoint(ctx, s.seq, d.base(s)); err != nil {
+		return err
+	}
+	d.log.Debug().Int("records", s.Len()).Dur("took", time.Since(begin)).Msg("the journal of WINS registrations was shortened")
+	return nil
 }
 
 // base is all that is to be kept, in pieces. What is newer than the snapshot in it stands in later

@@ -49,7 +49,7 @@ var closed = map[string][]string{
 	"plugin/gsstsig":  {},
 	"netbios/nbpcap":  {"netbios"},
 	"registry":        {"netbios"},
-	"registry/zone":   {"registry"},
+	"registry/zone":   {"registry", "registry/store/journal"},
 	"registry/held":   {},
 	"registry/follow": {},
 	"registry/yamlat": {},
@@ -60,7 +60,7 @@ var closed = map[string][]string{
 	"policy/audit":    {"netbios", "netbios/nbpcap", "registry", "registry/tsig", "policy", "policy/finding"},
 	"registry/tsig":   {},
 
-	"registry/updates":            {"registry/held"},
+	"registry/updates":            {"registry/held", "registry/store/journal"},
 	"registry/updates/updatesctl": {"registry", "registry/control", "registry/held", "registry/updates", "registry/zone"},
 }
 

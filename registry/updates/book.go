@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,19 +12,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/registry/held"
+	"github.com/nameward/nameward/registry/store/journal"
 )
-
-// Journal keeps what must survive a restart: a journal.Journal, or a journal.Memory in tests.
-type Journal interface {
-	// Load gives the base and then each batch after it, as they were written.
-	Load(base, batch func([]byte) error) error
-	// Append returns when the batch is on stable storage.
-	Append(batch []byte) (seq uint64, err error)
-	// Checkpoint puts a new base in the place of the batches up to seq, while others are appended.
-	Checkpoint(ctx context.Context, seq uint64, base iter.Seq[[]byte]) error
-	// Backlog is what Load would have to read beside the base.
-	Backlog() (batches int, octets int64)
-}
 
 // DefaultLimits have room for a DHCP server that updates for its clients, all from one address.
 var DefaultLimits = held.Limits{Total: 16384, OfSource: 1024, Parked: 65536}
@@ -33,7 +21,7 @@ var DefaultLimits = held.Limits{Total: 16384, OfSource: 1024, Parked: 65536}
 // Book keeps what is held. Open makes it; then keep Run running.
 type Book struct {
 	log, sampled zerolog.Logger
-	journal      Journal
+	journal      journal.Log
 	table        *table
 	saved        atomic.Uint64 // number of the last batch, 0 when there is none yet
 	news         chan struct{} // has a token when something was noted
@@ -51,7 +39,7 @@ type Book struct {
 var ErrStopped = errors.New("the book of DNS updates is closed")
 
 // Open reads the journal.
-func Open(j Journal, limits held.Limits, log zerolog.Logger) (*Book, error) {
+func Open(j journal.Log, limits held.Limits, log zerolog.Logger) (*Book, error) {
 	b := &Book{
 		log: log, sampled: log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), journal: j, table: newTable(limits),
 		news: make(chan struct{}, 1), wake: make(chan struct{}, 1), stopped: make(chan struct{}),

@@ -338,7 +338,7 @@ func TestCheckpoints(t *testing.T) {
 			}
 			time.Sleep(2 * time.Millisecond)
 		}
-		if n, _ := l.journal.Backlog(); n > backlogBatches+int(checkpointEvery/(2*time.Millisecond)) {
+		if n, _ := l.journal.Backlog(); n > backlogBatches+int(journal.UpkeepEvery/(2*time.Millisecond)) {
 			t.Errorf("%d batches", n)
 		}
 		want := l.book.List()

@@ -6,6 +6,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 const (
@@ -14,7 +16,6 @@ const (
 	// retryDisk is how often a disk that took nothing is tried again.
 	retryDisk = time.Second
 
-	checkpointEvery = 10 * time.Second
 	// backlogBatches and backlogOctets are how much the journal may have beside its base, at least.
 	backlogBatches = 20_000
 	backlogOctets  = 8 << 20
@@ -27,7 +28,7 @@ func (b *Book) Run(ctx context.Context) error {
 	defer close(b.stopped)
 	var checkpoints sync.WaitGroup
 	defer checkpoints.Wait()
-	checkpoints.Go(func() { b.checkpoints(ctx) })
+	checkpoints.Go(func() { b.upkeep().Run(ctx) })
 	for {
 		var retry <-chan time.Time
 		if b.Err() != nil {
@@ -97,22 +98,16 @@ func (b *Book) append() error {
 	return nil
 }
 
-// checkpoints shortens the journal from time to time.
-func (b *Book) checkpoints(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(checkpointEvery):
-		}
-		c := b.table.Counts()
-		batches, octets := b.journal.Backlog()
-		if batches < backlogBatches && octets < int64(max(backlogOctets, (c.Parked+c.Others)*octetsOfEntry)) {
-			continue
-		}
-		if err := b.Checkpoint(ctx); err != nil && ctx.Err() == nil {
+func (b *Book) upkeep() journal.Upkeep {
+	return journal.Upkeep{
+		Log: b.journal, Batches: backlogBatches, Octets: backlogOctets, Checkpoint: b.Checkpoint,
+		Size: func() int64 {
+			c := b.table.Counts()
+			return int64((c.Parked + c.Others) * octetsOfEntry)
+		},
+		Failed: func(err error) {
 			b.log.Error().Err(err).Msg("the journal of what is held of DNS updates cannot be shortened; it goes on growing")
-		}
+		},
 	}
 }
 

@@ -33,7 +33,7 @@ func benchRecord(i int) dns.RR {
 	return &dns.A{Hdr: header(fmt.Sprintf("host%07d.%s", i, corp), dns.TypeA, 3600), A: []byte{192, 0, 2, byte(i)}}
 }
 
-func benchOpen(b *testing.B, j Journal) *DB {
+func benchOpen(b *testing.B, j journal.Log) *DB {
 	b.Helper()
 	reg, err := registry.Open(testWorld(), &registry.Memory{}, nopLog)
 	if err != nil {

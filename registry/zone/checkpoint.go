@@ -4,33 +4,23 @@ import (
 	"context"
 	"iter"
 	"maps"
-	"time"
+
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
+// How much the journal may have beside its base, at least.
 const (
-	checkpointEvery = 10 * time.Second
-	// backlogOctets and backlogBatches are how much the journal may have beside its base, at least; a large
-	// table may have more, so that what is written stays in proportion to what was changed.
 	backlogOctets  = 8 << 20
 	backlogBatches = 20_000
 	chunkOctets    = 64 << 10
 )
 
-// checkpoints shortens the journal from time to time.
-func (d *DB) checkpoints(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(checkpointEvery):
-		}
-		batches, octets := d.journal.Backlog()
-		if batches < backlogBatches && octets < max(backlogOctets, d.octets()) {
-			continue
-		}
-		if err := d.Checkpoint(ctx); err != nil && ctx.Err() == nil {
+func (d *DB) upkeep() journal.Upkeep {
+	return journal.Upkeep{
+		Log: d.journal, Batches: backlogBatches, Octets: backlogOctets, Size: d.octets, Checkpoint: d.Checkpoint,
+		Failed: func(err error) {
 			d.log.Error().Err(err).Msg("the journal of the zones cannot be shortened; it goes on growing")
-		}
+		},
 	}
 }
 

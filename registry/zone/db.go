@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"runtime"
 	"slices"
 	"sync"
@@ -15,19 +14,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/store/journal"
 )
-
-// Journal keeps what must survive a restart: a journal.Journal, or a journal.Memory in tests.
-type Journal interface {
-	// Load gives the base and then each batch after it, as they were written.
-	Load(base, batch func([]byte) error) error
-	// Append returns when the batch is on stable storage.
-	Append(batch []byte) (seq uint64, err error)
-	// Checkpoint puts a new base in the place of the batches up to seq, while others are appended.
-	Checkpoint(ctx context.Context, seq uint64, base iter.Seq[[]byte]) error
-	// Backlog is what Load would have to read beside the base.
-	Backlog() (batches int, octets int64)
-}
 
 // Limits bound what others can put into the zones.
 type Limits struct {
@@ -41,7 +29,7 @@ var DefaultLimits = Limits{Records: 1_000_000, Queue: 8192}
 // DB is the owned zones of a registry. Open makes it; then keep Run running.
 type DB struct {
 	log      zerolog.Logger
-	journal  Journal
+	journal  journal.Log
 	registry func() *registry.Snapshot
 	limits   atomic.Pointer[Limits]
 	cur      atomic.Pointer[state]
@@ -84,7 +72,7 @@ var ErrStopped = errors.New("the zones' writer has stopped")
 
 // Open reads the journal and brings the zones to the registry's state of now. The history of a zone in which
 // the registry had other records when the journal was written begins anew.
-func Open(j Journal, limits Limits, latest func() *registry.Snapshot, log zerolog.Logger) (*DB, error) {
+func Open(j journal.Log, limits Limits, latest func() *registry.Snapshot, log zerolog.Logger) (*DB, error) {
 	l := loader{zones: map[string]*kept{}}
 	if err := j.Load(l.load, l.load); err != nil {
 		return nil, fmt.Errorf("reading the zones: %w", err)
@@ -187,7 +175,7 @@ func (d *DB) Run(ctx context.Context) error {
 	defer d.finish()
 	var checkpoints sync.WaitGroup
 	defer checkpoints.Wait()
-	checkpoints.Go(func() { d.checkpoints(ctx) })
+	checkpoints.Go(func() { d.upkeep().Run(ctx) })
 	tick := time.NewTicker(retryDisk)
 	defer tick.Stop()
 	for {
