@@ -112,17 +112,17 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	g := &Guard{path: path, log: log, started: time.Now(), store: store, cfg: cfg, judged: loaded.digest}
 	g.status = control.ConfigStatus{File: path, Loaded: g.started}
 	if g.reg, err = registry.Open(cfg.World, store, log); err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, g.closeFiles())
 	}
 	if g.zones, err = openZones(cfg.Store.Zones, g.reg.Snapshot, log); err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, g.closeFiles())
 	}
 	if g.updates, err = openUpdates(cfg.Store.Updates, g, log); err != nil {
-		return nil, errors.Join(err, g.zones.close(), store.Close())
+		return nil, errors.Join(err, g.closeFiles())
 	}
 	settings, err := g.updates.prepare(cfg)
 	if err != nil {
-		return nil, errors.Join(err, g.updates.close(), g.zones.close(), store.Close())
+		return nil, errors.Join(err, g.closeFiles())
 	}
 	g.updates.put(settings)
 	g.startWith(loaded.policy)
@@ -135,13 +135,13 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	g.netbios.tasks = &g.tasks
 	if g.wins, err = openWINS(cfg.NetBIOS.WINS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
 		cancel()
-		return nil, errors.Join(err, g.updates.close(), g.zones.close(), store.Close())
+		return nil, errors.Join(err, g.closeFiles())
 	}
 	g.netbios.wins = g.wins
 	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
 		cancel()
 		g.netbios.closeAllBut(nil)
-		return nil, errors.Join(err, g.closeWINS(), g.updates.close(), g.zones.close(), store.Close())
+		return nil, errors.Join(err, g.closeFiles())
 	}
 	g.runWINS(ctx)
 	g.configureSources(cfg)
@@ -208,7 +208,19 @@ func (g *Guard) Close() error {
 	g.netbios.closeAllBut(nil)
 	g.mu.Unlock()
 	g.tasks.Wait()
-	return errors.Join(g.closeWINS(), g.updates.close(), g.zones.close(), g.store.Close())
+	return g.closeFiles()
+}
+
+// closeFiles lets go of the files that are open, once all tasks have ended.
+func (g *Guard) closeFiles() error {
+	errs := []error{g.closeWINS()}
+	if g.updates != nil {
+		errs = append(errs, g.updates.close())
+	}
+	if g.zones.journal != nil {
+		errs = append(errs, g.zones.close())
+	}
+	return errors.Join(append(errs, g.store.Close())...)
 }
 
 // Snapshot returns the live state.

@@ -40,8 +40,7 @@ type updateSettings struct {
 	config.Updates
 	gates    map[string]*gate
 	acceptor *gsstsig.Acceptor // nil: no GSS-TSIG
-	explain  []netip.Prefix
-	taken    bool // updates of some zone are taken
+	taken    bool              // updates of some zone are taken
 }
 
 // openUpdates opens the service without gates; configure brings those.
@@ -67,7 +66,7 @@ func openUpdates(path string, g *Guard, log zerolog.Logger) (*updateService, err
 
 // prepare makes the settings of a configuration, or says what is wrong with the files that it names.
 func (s *updateService) prepare(cfg *config.Config) (*updateSettings, error) {
-	next := &updateSettings{Updates: cfg.Updates, gates: map[string]*gate{}, explain: cfg.Updates.Explain, taken: len(cfg.Updates.Gates) > 0}
+	next := &updateSettings{Updates: cfg.Updates, gates: map[string]*gate{}, taken: len(cfg.Updates.Gates) > 0}
 	for _, z := range cfg.World.Zones {
 		next.taken = next.taken || z.Updates
 	}
@@ -168,18 +167,10 @@ func (s *updateService) allows(next *updateSettings) bool {
 }
 
 func (s *updateService) run(ctx context.Context) error {
-	s.front.SetProvider(s.provider())
 	var readmission sync.WaitGroup
 	defer readmission.Wait()
 	readmission.Go(func() { s.readmit.run(ctx) })
 	return s.front.Run(ctx)
-}
-
-func (s *updateService) provider() dns.TsigProvider {
-	if a := s.cur.Load().acceptor; a != nil {
-		return a
-	}
-	return nil
 }
 
 func (s *updateService) close() error {
@@ -192,7 +183,7 @@ func (s *updateService) close() error {
 
 // explains reports whether an address is told why its update was not taken.
 func (s *updateSettings) explains(source netip.Addr) bool {
-	return slices.ContainsFunc(s.explain, func(p netip.Prefix) bool { return p.Contains(source) })
+	return slices.ContainsFunc(s.Explain, func(p netip.Prefix) bool { return p.Contains(source) })
 }
 
 // registered is the number of records that updates put into owned zones.

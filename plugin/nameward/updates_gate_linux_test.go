@@ -277,7 +277,7 @@ func TestGatedAnswers(t *testing.T) {
 		t.Error(got)
 	}
 	unexplained := *s.guard.updates.settings()
-	unexplained.explain = nil
+	unexplained.Explain = nil
 	s.guard.updates.cur.Store(&unexplained)
 	if got := explained(update(t, "ours.example.", host)); got != "SERVFAIL verified" {
 		t.Error(got)
