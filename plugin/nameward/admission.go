@@ -42,6 +42,7 @@ func (w *asker) name() string {
 // ruling is what the policy says of an update.
 type ruling struct {
 	pass    []dns.RR       // the changes that are made
+	by      []uint64       // the decision about each of them
 	held    []updates.Held // those that are not, each with the reason
 	refused *updates.Held  // not nil: the update is refused because of this one
 	altered bool           // pass is not what was asked for
@@ -83,6 +84,9 @@ func (a *admission) admit(prerequisites, changes []dns.RR) ruling {
 			out.pass = append(out.pass, rr)
 		default:
 			out.altered = true
+		}
+		for len(out.by) < len(out.pass) {
+			out.by = append(out.by, v.decision)
 		}
 	}
 	return out
@@ -139,8 +143,9 @@ func (a *admission) keepReplaced(changes []dns.RR, ruled []verdict, out *ruling)
 
 // verdict is what becomes of one change.
 type verdict struct {
-	kept    bool
-	instead []dns.RR // a service binding without its hints, or what is deleted of a name
+	kept     bool
+	instead  []dns.RR // a service binding without its hints, or what is deleted of a name
+	decision uint64
 }
 
 func (a *admission) isSigned() bool { return a.who.principal != "" || a.who.vouched }
@@ -192,6 +197,9 @@ func (a *admission) decide(changes []dns.RR, set []int, ruled []verdict, out *ru
 	d := a.pol.Decide(a.snap, &req)
 	if h.Class == dns.ClassINET && d.Guarded && leadsElsewhere(changes[set[0]]) {
 		d = a.asAlias(&req, d)
+	}
+	for _, i := range set {
+		ruled[i].decision = uint64(d.ID)
 	}
 	switch {
 	case d.Verdict == policy.Refuse:

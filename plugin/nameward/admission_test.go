@@ -1,9 +1,14 @@
 package nameward
 
 import (
+	"net/netip"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/policy"
 )
 
 const publicReverse, managementReverse = "2.0.192.in-addr.arpa.", "9.10.in-addr.arpa."
@@ -167,5 +172,35 @@ func TestDeleteByTypes(t *testing.T) {
 				t.Errorf("held is %s", got)
 			}
 		})
+	}
+}
+
+// TestDecisionIsKept: each registered record has the id of the decision that let it in, by which the log and
+// the policy's own tools know it.
+func TestDecisionIsKept(t *testing.T) {
+	l := newUpdateLab(t)
+	if got := l.send(stranger, parsed(t, corp, "+ a 60 A 192.0.2.77; + b 60 A 192.0.2.78; + a 60 TXT x")).Rcode; got != 0 {
+		t.Fatal(dns.RcodeToString[got])
+	}
+	want := map[string]uint64{}
+	for text, addrs := range map[string]string{"a A": "192.0.2.77", "b A": "192.0.2.78", "a TXT": ""} {
+		name, rrtype, _ := strings.Cut(text, " ")
+		req := policy.Request{
+			Channel: policy.Update, DNS: name + "." + corp, Type: dns.StringToType[rrtype], Source: netip.MustParseAddr(stranger.from), Principal: stranger.key,
+		}
+		if addrs != "" {
+			req.Addrs = []netip.Addr{netip.MustParseAddr(addrs)}
+		}
+		d := l.Policy().Decide(l.Snapshot(), &req)
+		want[text] = uint64(d.ID)
+	}
+	got := map[string]uint64{}
+	for n := range l.Zones().View(corp).All() {
+		for _, s := range n.Sets {
+			got[n.Owner[:1]+" "+dns.TypeToString[s.Type]] = s.Records[0].By.Decision
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("decisions (-want +got):\n%s", diff)
 	}
 }

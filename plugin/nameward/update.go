@@ -162,7 +162,7 @@ func (u *updater) refuse(res updateResult, h *updates.Held) updateResult {
 // store makes the changes in an owned zone.
 func (u *updater) store(ctx context.Context, who asker, r *dns.Msg, res *updateResult) {
 	by := &zone.By{Source: who.source, Principal: who.principal, At: time.Now().Unix()}
-	done, err := u.zones.Do(ctx, zone.Update{Zone: res.zone, Prerequisites: r.Answer, Changes: res.ruling.pass, By: by})
+	done, err := u.zones.Do(ctx, zone.Update{Zone: res.zone, Prerequisites: r.Answer, Changes: res.ruling.pass, By: by, Decisions: res.ruling.by})
 	if err != nil {
 		done = zone.Result{Rcode: dns.RcodeServerFailure, Why: err.Error()}
 	}

@@ -165,9 +165,10 @@ func (e *editor) update(u *Update) Result {
 	if r := e.met(u.Prerequisites); r.Rcode != 0 {
 		return r
 	}
-	start := len(e.undo)
-	for _, rr := range u.Changes {
-		if r := e.apply(rr, u.By); r.Rcode != 0 {
+	start, by := len(e.undo), u.By
+	for i, rr := range u.Changes {
+		by = u.decided(i, by)
+		if r := e.apply(rr, by); r.Rcode != 0 {
 			e.takeBack(start)
 			return r
 		}

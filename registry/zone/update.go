@@ -14,10 +14,22 @@ type Update struct {
 	Prerequisites []dns.RR
 	Changes       []dns.RR // as in the update section
 	By            *By
+	// Decisions are those of the policy, change by change; nil for By's own.
+	Decisions []uint64
 	// Done is called once, from the writer, with the result; it must not block. It may be nil.
 	Done func(Result)
 
 	octets int // about what it holds in memory
+}
+
+// decided is who registers a change, by the decision about it; last is that of the change before.
+func (u *Update) decided(i int, last *By) *By {
+	if u.By == nil || u.Decisions == nil || last.Decision == u.Decisions[i] {
+		return last
+	}
+	by := *last
+	by.Decision = u.Decisions[i]
+	return &by
 }
 
 // recordMemory is about what an unpacked record takes beside its data.
