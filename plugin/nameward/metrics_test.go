@@ -107,3 +107,21 @@ func TestUpdateMetrics(t *testing.T) {
 	start(t, fmt.Sprintf(".:%d {\n    bind 127.0.0.1\n    nameward %s\n}", freePort(t), path))
 	checkMetrics(t, 23)
 }
+
+// counted reads a counter of ours for an outcome.
+func counted(t *testing.T, metric string, outcome fmt.Stringer) float64 {
+	t.Helper()
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "coredns_nameward_"+metric && m.GetLabel()[0].GetValue() == outcome.String() {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	t.Fatalf("outcome %s is not counted", outcome)
+	return 0
+}

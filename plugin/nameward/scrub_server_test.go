@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // runUpstream serves answers by name and counts the questions.
@@ -39,24 +38,6 @@ func runUpstream(t *testing.T, answers map[string]string) (addr string, asked *a
 	return conn.LocalAddr().String(), asked
 }
 
-// scrubbedAs reads the counter of an outcome.
-func scrubbedAs(t *testing.T, o ScrubOutcome) float64 {
-	t.Helper()
-	families, err := prometheus.DefaultGatherer.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if f.GetName() == "coredns_nameward_upstream_scrubbed_answers_total" && m.GetLabel()[0].GetValue() == o.String() {
-				return m.GetCounter().GetValue()
-			}
-		}
-	}
-	t.Fatalf("outcome %s is not counted", o)
-	return 0
-}
-
 // TestServerUpstream: what the cache holds is looked at with the rules and the state of the moment.
 func TestServerUpstream(t *testing.T) {
 	addr, asked := runUpstream(t, map[string]string{
@@ -67,7 +48,7 @@ func TestServerUpstream(t *testing.T) {
 	port := freePort(t)
 	start(t, fmt.Sprintf(".:%d {\n bind 127.0.0.1\n nameward %s\n cache\n forward . %s\n}", port, path, addr))
 	r := running{plain: fmt.Sprintf("127.0.0.1:%d", port), guard: guards.first()}
-	before := scrubbedAs(t, ScrubRebinding)
+	before := counted(t, "upstream_scrubbed_answers_total", ScrubRebinding)
 	is := func(name, want string) {
 		t.Helper()
 		var got []string
@@ -90,7 +71,7 @@ func TestServerUpstream(t *testing.T) {
 	}
 	// The class is gone with the reload, the protection has come.
 	is("m.else.example.", "")
-	if n := scrubbedAs(t, ScrubRebinding) - before; n != 1 {
+	if n := counted(t, "upstream_scrubbed_answers_total", ScrubRebinding) - before; n != 1 {
 		t.Errorf("%v answers are counted as rebinding, want 1", n)
 	}
 	if n := asked.Load(); n != 2 {
