@@ -181,7 +181,7 @@ func claimText(s *registry.RoleState) string {
 		return "source " + s.Role.Source.String() + ": no claim was ever taken"
 	}
 	return fmt.Sprintf("source %s: %s claimed it with epoch %d since %s (%s)", s.Role.Source, strings.Join(s.Holder, ", "),
-		s.Epoch, s.Since.UTC().Format(time.RFC3339), s.Origin)
+		s.Epoch, TimeText(s.Since), s.Origin)
 }
 
 // nodeText says what becomes of a node's addresses.

@@ -90,7 +90,10 @@ func (v *View) LookupAt(state *registry.Snapshot, owner string, qtype uint16) An
 	case v.exists(state, owner, key):
 		return Answer{Kind: NoData}
 	}
-	return v.wildcard(state, owner, key, qtype)
+	if n := v.wildcard(state, owner, key); n != nil {
+		return synthesized(answerAt(n, qtype), owner)
+	}
+	return Answer{}
 }
 
 // above looks for a zone cut or a DNAME between the apex and the name.
@@ -150,19 +153,23 @@ func answerAt(n *Name, qtype uint16) Answer {
 	return Answer{Kind: NoData}
 }
 
-// wildcard answers from the wildcard at the closest encloser, if there is one: RFC 4592, Section 3.3.1.
-func (v *View) wildcard(state *registry.Snapshot, owner, key string, qtype uint16) Answer {
-	up := owner
+// Wildcard returns the wildcard at the closest encloser of a name that does not exist, from which it is answered,
+// nil when there is none: RFC 4592, Section 3.3.1.
+func (v *View) Wildcard(state *registry.Snapshot, owner string) *Name {
+	return v.wildcard(state, owner, keyOf(owner))
+}
+
+func (v *View) wildcard(state *registry.Snapshot, owner, key string) *Name {
 	for apex := len(keyOf(v.Zone.Name)); len(key) > apex; {
-		up, key = registry.Parent(up), parentKey(key)
+		owner, key = registry.Parent(owner), parentKey(key)
 		if n, ok := v.names.Get(key + "*\x00"); ok {
-			return synthesized(answerAt(n, qtype), owner)
+			return n
 		}
-		if v.exists(state, up, key) {
+		if v.exists(state, owner, key) {
 			break
 		}
 	}
-	return Answer{}
+	return nil
 }
 
 // exists counts what the registry has as well.

@@ -1,7 +1,6 @@
 package winsctl
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -102,7 +101,7 @@ func (x *explaining) record(r *wins.Record) {
 		x.Step("%s is in the WINS database: %s, %s, static, version %d, %s; no time ends it and no node changes it", w.Name, w.Kind, w.State, w.Version, whose)
 	} else {
 		x.Step("%s is in the WINS database: %s, %s until %s, dynamic, version %d, %s; type of the node: %s", w.Name, w.Kind, w.State,
-			timeText(w.Ends), w.Version, whose, w.Node)
+			control.TimeText(w.Ends), w.Version, whose, w.Node)
 	}
 	for i := range w.Addresses {
 		if r.Kind == wins.Group {
@@ -119,7 +118,7 @@ func addressText(a *Address) string {
 		text += ", registered at the name server " + a.Owner.String()
 	}
 	if !a.Ends.IsZero() {
-		text += ", until " + timeText(a.Ends)
+		text += ", until " + control.TimeText(a.Ends)
 	}
 	return text
 }
@@ -175,19 +174,7 @@ func heldText(r *Registration) string {
 	case wins.IsParked.String():
 		text += " until the role serves it"
 	}
-	var why []string
-	for _, w := range []struct{ before, word string }{{"", h.Reason}, {"rule ", h.Rule}, {"decision ", h.Decision}} {
-		if w.word != "" {
-			why = append(why, w.before+w.word)
-		}
-	}
-	if len(why) > 0 {
-		text += " (" + strings.Join(why, ", ") + ")"
-	}
-	if h.Count > 1 {
-		return fmt.Sprintf("%s; %d times since %s, last at %s", text, h.Count, timeText(h.First), timeText(h.Last))
-	}
-	return text + "; at " + timeText(h.Last)
+	return control.Occurrence{Reason: h.Reason, Rule: h.Rule, Decision: h.Decision, First: h.First, Last: h.Last, Count: h.Count}.After(text)
 }
 
 // told tells what the servers behind do not know yet.
@@ -197,7 +184,7 @@ func (x *explaining) told(n netbios.Name) {
 	}
 	untold := x.db.Untold(n)
 	for _, o := range untold[:min(len(untold), maxSteps)] {
-		x.Step("the WINS servers behind have still to be told: %s of %s, since %s", o.Op, o.Addr, timeText(o.Since.Time()))
+		x.Step("the WINS servers behind have still to be told: %s of %s, since %s", o.Op, o.Addr, control.TimeText(o.Since.Time()))
 	}
 	if more := len(untold) - maxSteps; more > 0 {
 		x.Step("they have still to be told of %d more addresses", more)
@@ -206,5 +193,3 @@ func (x *explaining) told(n netbios.Name) {
 		x.Step("nothing waits to be told to the WINS servers behind")
 	}
 }
-
-func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339) }

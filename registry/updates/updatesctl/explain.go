@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -41,12 +40,13 @@ func (s *Server) Registered(e *control.Explanation, owner string) (answers bool)
 		x.below(a)
 	case v.Has(owner):
 		x.Step("%s has no records and exists because names below it are registered: NODATA", owner)
-	case x.wildcard() != nil:
-		w := x.wildcard()
+	default:
+		w := v.Wildcard(v.State, owner)
+		if w == nil {
+			return false
+		}
 		x.Step("%s does not exist; it is answered from the wildcard %s", owner, w.Owner)
 		x.at(w)
-	default:
-		return false
 	}
 	return true
 }
@@ -118,7 +118,7 @@ func recordText(r *Record) string {
 		text += " that " + r.Principal + " signed"
 	}
 	if !r.At.IsZero() {
-		text += ", at " + timeText(r.At)
+		text += ", at " + control.TimeText(r.At)
 	}
 	if r.Decision != "" {
 		text += " (decision " + r.Decision + ")"
@@ -151,19 +151,6 @@ func (x *explaining) below(a zone.Answer) {
 	x.Answer = append(x.Answer, a.Target)
 }
 
-// wildcard is the one that answers for a name that does not exist, if one does: the search of
-// [zone.View.Lookup].
-func (x *explaining) wildcard() *zone.Name {
-	for up := registry.Parent(x.owner); ; up = registry.Parent(up) {
-		if n := x.view.Name("*." + strings.TrimPrefix(up, ".")); n != nil {
-			return n
-		}
-		if _, exists := x.view.State.Lookup(up); exists || up == "." || x.view.Has(up) {
-			return nil
-		}
-	}
-}
-
 // HeldOf tells what updates have asked for under a name and what is not, or not of itself, published; for
 // [control.Updates].
 func (s *Server) HeldOf(e *control.Explanation, owner string) {
@@ -188,19 +175,5 @@ func heldText(h *updates.Held) string {
 	if text += ": " + h.Fate.String(); h.Fate == held.Parked {
 		text += " until the role serves it"
 	}
-	var why []string
-	for _, w := range []struct{ before, word string }{{"", h.Reason}, {"role ", h.Role}, {"rule ", h.Rule}, {"decision ", decision(h.Decision)}} {
-		if w.word != "" {
-			why = append(why, w.before+w.word)
-		}
-	}
-	if len(why) > 0 {
-		text += " (" + strings.Join(why, ", ") + ")"
-	}
-	if h.Count > 1 {
-		return fmt.Sprintf("%s; %d times since %s, last at %s", text, h.Count, timeText(h.First), timeText(h.Last))
-	}
-	return text + "; at " + timeText(h.Last)
+	return control.Occurrence{Reason: h.Reason, Role: h.Role, Rule: h.Rule, Decision: decision(h.Decision), First: h.First, Last: h.Last, Count: h.Count}.After(text)
 }
-
-func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339) }
