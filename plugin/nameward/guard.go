@@ -179,7 +179,7 @@ func (g *Guard) control() *control.Server {
 	ctl := &control.Server{
 		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus, Policy: g.policyStatus,
 		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Zones: g.zones.status, Listen: g.listen,
-		Updates: control.Updates{Registered: u.Registered, Held: u.HeldOf}, UpdatesStatus: g.updates.status, StorePath: g.cfg.Store.Bolt, Log: g.log,
+		Updates: control.Updates{Serial: u.Serial, Registered: u.Registered, Held: u.HeldOf}, UpdatesStatus: g.updates.status, StorePath: g.cfg.Store.Bolt, Log: g.log,
 		Mount: func(mux *http.ServeMux) {
 			u.Mount(mux)
 			w.Mount(mux) // or it says that there is no WINS server

@@ -27,13 +27,22 @@ func (e *Explanation) Step(format string, args ...any) {
 // none of them does: then they are what one text may stand for, and the first that is known counts.
 type Names func(e *Explanation, snap *registry.Snapshot, names []netbios.Name)
 
-// Updates explains what dynamic updates (RFC 2136) have made of a DNS name, which is lower case and fully
-// qualified, for [Server.Updates]. Functions that are nil have nothing to tell.
+// Updates explains what owned zones and dynamic updates (RFC 2136) have made of a DNS name, which is lower case
+// and fully qualified, for [Server.Updates]. Functions that are nil have nothing to tell.
 type Updates struct {
+	// Serial tells the serial of an owned zone, if it is served already.
+	Serial func(zone string) (serial uint32, ok bool)
 	// Registered tells what is registered at the name or above it, and reports whether it is answered with that.
 	Registered func(e *Explanation, owner string) (answers bool)
 	// Held tells what was asked for and is not published.
 	Held func(e *Explanation, owner string)
+}
+
+func (u *Updates) serial(zone string) (serial uint32, ok bool) {
+	if u.Serial == nil {
+		return 0, false
+	}
+	return u.Serial(zone)
 }
 
 func (u *Updates) registered(e *Explanation, owner string) (answers bool) {
@@ -109,15 +118,15 @@ func (e *Explanation) dns(snap *registry.Snapshot, owner string, entry registry.
 	case registry.KindRole:
 		s := snap.RoleOf(entry)
 		e.Step("%s is a DNS name of role %s (cluster %s, mode %s)", owner, s.Role.Name, s.Role.Cluster, s.Role.Mode)
-		e.place(entry)
+		e.place(entry.Zone, updates)
 		e.role(snap, s)
 	case registry.KindPTR:
 		e.Step("%s is the reverse name of a public address", owner)
-		e.place(entry)
+		e.place(entry.Zone, updates)
 		e.pointer(snap, entry)
 	case registry.KindHost:
 		e.Step("%s is the host name of a node; its public addresses are answered, whatever role it has", owner)
-		e.place(entry)
+		e.place(entry.Zone, updates)
 		a, aaaa := snap.HostOf(entry)
 		for _, ip := range append(a[:len(a):len(a)], aaaa...) {
 			e.Answer = append(e.Answer, ip.String())
@@ -131,18 +140,22 @@ func (e *Explanation) dns(snap *registry.Snapshot, owner string, entry registry.
 		if !updates.registered(e, owner) {
 			e.Step("%s exists in an owned zone and has no address: NODATA", owner)
 		}
-		e.place(entry)
+		e.place(entry.Zone, updates)
 		return
 	}
 	updates.registered(e, owner)
 }
 
-func (e *Explanation) place(entry registry.Entry) {
-	if entry.Zone == nil {
+func (e *Explanation) place(zone *registry.Zone, updates Updates) {
+	if zone == nil {
 		e.Step("it lies in no owned zone: its addresses are answered here, other types by the next plugin")
 		return
 	}
-	e.Step("it lies in the owned zone %s: every type is answered here", entry.Zone.Name)
+	serial := ""
+	if n, ok := updates.serial(zone.Name); ok {
+		serial = fmt.Sprintf(", serial %d", n)
+	}
+	e.Step("it lies in the owned zone %s%s: every type is answered here", zone.Name, serial)
 }
 
 func (e *Explanation) role(snap *registry.Snapshot, s *registry.RoleState) {
@@ -253,7 +266,7 @@ func (e *Explanation) owned(z *registry.Zone, owner string, updates Updates) {
 		e.Step("%s lies in the owned zone %s and does not exist there: NXDOMAIN", owner, z.Name)
 		return
 	}
-	e.Step("it lies in the owned zone %s: every type is answered here", z.Name)
+	e.place(z, updates)
 }
 
 // elsewhere explains a name that is not guarded, and the NetBIOS names that it may be meant for.

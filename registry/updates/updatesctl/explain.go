@@ -177,3 +177,16 @@ func heldText(h *updates.Held) string {
 	}
 	return control.Occurrence{Reason: h.Reason, Role: h.Role, Rule: h.Rule, Decision: decision(h.Decision), First: h.First, Last: h.Last, Count: h.Count}.After(text)
 }
+
+// Serial tells the serial of an owned zone; for [control.Updates].
+func (s *Server) Serial(zone string) (serial uint32, ok bool) {
+	db, err := s.zones()
+	if err != nil {
+		return 0, false
+	}
+	v := db.View(zone)
+	if v == nil {
+		return 0, false
+	}
+	return v.Serial, true
+}

@@ -63,7 +63,7 @@ func (l *lab) serve(s *Server, reg *registry.Registry, others ...func(context.Co
 	l.t.Helper()
 	ctl := &control.Server{
 		Registry: reg, Config: func() control.ConfigStatus { return control.ConfigStatus{} }, Mount: s.Mount,
-		Updates: control.Updates{Registered: s.Registered, Held: s.HeldOf},
+		Updates: control.Updates{Serial: s.Serial, Registered: s.Registered, Held: s.HeldOf},
 	}
 	path := filepath.Join(l.t.TempDir(), "c.sock")
 	ctx, cancel := context.WithCancel(context.Background())
