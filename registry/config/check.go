@@ -79,6 +79,7 @@ const (
 	defaultBolt   = "/var/lib/nameward/nameward.db"
 	zonesFile     = "zones.db"
 	updatesFile   = "updates.db"
+	pushFile      = "push.db"
 	// maxSocket is the room for the path in a sockaddr_un of Linux, less its NUL (unix(7)).
 	maxSocket = 107
 )
@@ -94,6 +95,7 @@ func (c *checker) config(r *rawConfig) *Config {
 	out.NetBIOS = c.netbios(&r.netbios)
 	out.Updates = c.updates(r, out)
 	out.Store = c.stores(r)
+	out.Push = c.push(&r.push, out)
 	out.Control.Socket = relativeTo(c.file, r.socket.Or(defaultSocket))
 	if n := len(out.Control.Socket); r.socket.OK && n > maxSocket {
 		c.d.Problemf(r.socket.At, "the path of the control socket has %d octets, %d is the most for a socket: write a shorter one", n, maxSocket)

@@ -16,6 +16,7 @@ type Config struct {
 	Sources map[string]SourceSpec // by role name; a role that only an operator moves has none
 	NetBIOS NetBIOS
 	Updates Updates
+	Push    Push
 	Control Control
 	Store   Store
 	Log     Log
@@ -90,8 +91,9 @@ type NodeStatus struct {
 // Control is the control API.
 type Control struct{ Socket string }
 
-// Store is where state is kept, in a file each: roles, owned zones, and what of updates was not published.
-type Store struct{ Bolt, Zones, Updates string }
+// Store is where state is kept, in a file each: roles, owned zones, what of updates was not published, and how far
+// the targets of changes are.
+type Store struct{ Bolt, Zones, Updates, Push string }
 
 // Log is how logs are written: Level debug, info, warn or error; Format json or console.
 type Log struct{ Level, Format string }

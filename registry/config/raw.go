@@ -33,7 +33,9 @@ type rawConfig struct {
 	bolt      text
 	zonesDB   text
 	updatesDB text
+	pushDB    text
 	updates   rawUpdates
+	push      rawTargets
 	policy    text
 	answers   rawAnswers
 	logLevel  number
@@ -134,6 +136,7 @@ var fileShape = yamlat.Shape[rawConfig]{
 			})
 		}},
 		{Key: "updates", Set: func(d *decoder, n *node, r *rawConfig) { updatesShape.Decode(d, n, &r.updates) }},
+		{Key: "push", Set: func(d *decoder, n *node, r *rawConfig) { pushShape.Decode(d, n, &r.push) }},
 		{Key: "netbios", Set: func(d *decoder, n *node, r *rawConfig) { netbiosShape.Decode(d, n, &r.netbios) }},
 		{Key: "policy", Set: func(d *decoder, n *node, r *rawConfig) { r.policy = path(d, n) }},
 		{Key: "answers", Set: func(d *decoder, n *node, r *rawConfig) { answersShape.Decode(d, n, &r.answers) }},
@@ -166,6 +169,7 @@ var storeShape = yamlat.Shape[rawConfig]{
 		{Key: "bolt", Set: func(d *decoder, n *node, r *rawConfig) { r.bolt = path(d, n) }},
 		{Key: "zones", Set: func(d *decoder, n *node, r *rawConfig) { r.zonesDB = path(d, n) }},
 		{Key: "updates", Set: func(d *decoder, n *node, r *rawConfig) { r.updatesDB = path(d, n) }},
+		{Key: "push", Set: func(d *decoder, n *node, r *rawConfig) { r.pushDB = path(d, n) }},
 	},
 }
 

@@ -242,25 +242,22 @@ func (c *checker) gate(r *rawGate) Gate {
 // stores checks the paths of the files that state is kept in.
 func (c *checker) stores(r *rawConfig) Store {
 	s := Store{Bolt: relativeTo(c.file, r.bolt.Or(defaultBolt))}
-	dir := filepath.Dir(s.Bolt)
-	s.Zones, s.Updates = filepath.Join(dir, zonesFile), filepath.Join(dir, updatesFile)
-	if r.zonesDB.OK {
-		s.Zones = relativeTo(c.file, r.zonesDB.Value)
-	}
-	if r.updatesDB.OK {
-		s.Updates = relativeTo(c.file, r.updatesDB.Value)
-	}
-	for _, pair := range []struct {
-		a, b   string
-		at     at
-		aa, bb string
+	files := []struct {
+		key     string
+		written text
+		def     string
+		path    *string
 	}{
-		{s.Zones, s.Bolt, firstSet(r.zonesDB.At, r.bolt.At), "zones", "bolt"},
-		{s.Updates, s.Bolt, firstSet(r.updatesDB.At, r.bolt.At), "updates", "bolt"},
-		{s.Updates, s.Zones, firstSet(r.updatesDB.At, r.zonesDB.At, r.bolt.At), "updates", "zones"},
-	} {
-		if pair.a == pair.b {
-			c.d.Problemf(pair.at, "%s is the file of %s and of %s, write another path for one of them", pair.a, pair.aa, pair.bb)
+		{"bolt", r.bolt, s.Bolt, &s.Bolt}, {"zones", r.zonesDB, zonesFile, &s.Zones},
+		{"updates", r.updatesDB, updatesFile, &s.Updates}, {"push", r.pushDB, pushFile, &s.Push},
+	}
+	dir := filepath.Dir(s.Bolt)
+	for i, f := range files {
+		*f.path = relativeTo(c.file, f.written.Or(filepath.Join(dir, filepath.Base(f.def))))
+		for _, g := range files[:i] {
+			if *g.path == *f.path {
+				c.d.Problemf(firstSet(f.written.At, g.written.At, r.bolt.At), "%s is the file of %s and of %s, write another path for one of them", *f.path, f.key, g.key)
+			}
 		}
 	}
 	return s

@@ -1,0 +1,109 @@
+package push
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/nameward/nameward/registry"
+)
+
+// Item is one role's state on its way to one target.
+type Item struct {
+	Snap *registry.Snapshot
+	Role *registry.RoleState // of Snap
+	// Told are the addresses that the target was told last for the role, as far as the ledger knows; nil when it
+	// was never told any.
+	Told []netip.Addr
+
+	mu    sync.Mutex
+	stage Stage
+	found []netip.Addr
+	why   error
+	told  func(*Item, Stage) // of the worker; may be nil
+}
+
+// NewItem makes an item that nobody follows, for drivers' tests.
+func NewItem(snap *registry.Snapshot, role *registry.RoleState, told []netip.Addr) *Item {
+	return &Item{Snap: snap, Role: role, Told: told}
+}
+
+// Addrs are the addresses that the target is to answer with, IPv4 first; none for a role that is withdrawn.
+func (it *Item) Addrs() []netip.Addr { return it.Role.Addrs() }
+
+// Members are all addresses that the role's nodes may be published with, whoever holds it.
+func (it *Item) Members() []netip.Addr {
+	var out []netip.Addr
+	for _, n := range it.Role.Role.Nodes {
+		for _, a := range n.Public {
+			if !slices.Contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// Sent says that the target is being told.
+func (it *Item) Sent() { it.reach(Sent, nil, nil) }
+
+// Acked says that the target has confirmed what it was told.
+func (it *Item) Acked() { it.reach(Acked, nil, nil) }
+
+// Right says that the target answers as it should.
+func (it *Item) Right() { it.reach(Verified, nil, nil) }
+
+// Stale says that the target still answers with what was right before.
+func (it *Item) Stale(found []netip.Addr) { it.reach(Stale, found, nil) }
+
+// Foreign says that the target answers what nobody told it from here.
+func (it *Item) Foreign(found []netip.Addr) { it.reach(Foreign, found, nil) }
+
+// Fail says why the item did not get further.
+func (it *Item) Fail(why error) { it.reach(Failed, nil, why) }
+
+// Judge calls Right, Stale or Foreign for what a target answers: the whole set of addresses found, in any order,
+// against those of the families that were asked for.
+func (it *Item) Judge(found []netip.Addr, families ...func(netip.Addr) bool) {
+	asked := func(a netip.Addr) bool {
+		return len(families) == 0 || slices.ContainsFunc(families, func(is func(netip.Addr) bool) bool { return is(a) })
+	}
+	want := slices.DeleteFunc(slices.Clone(it.Addrs()), func(a netip.Addr) bool { return !asked(a) })
+	switch {
+	case sameSet(found, want):
+		it.Right()
+	case !slices.ContainsFunc(found, func(a netip.Addr) bool { return !slices.Contains(it.Members(), a) && !slices.Contains(it.Told, a) }):
+		it.Stale(found)
+	default:
+		it.Foreign(found)
+	}
+}
+
+func sameSet(a, b []netip.Addr) bool {
+	in := func(list, of []netip.Addr) bool {
+		return !slices.ContainsFunc(list, func(x netip.Addr) bool { return !slices.Contains(of, x) })
+	}
+	return in(a, b) && in(b, a)
+}
+
+// Stage tells how far the item is, and why not further.
+func (it *Item) Stage() (stage Stage, found []netip.Addr, why error) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.stage, it.found, it.why
+}
+
+func (it *Item) reach(s Stage, found []netip.Addr, why error) {
+	it.mu.Lock()
+	it.stage, it.found, it.why = s, found, why
+	told := it.told
+	it.mu.Unlock()
+	if told != nil {
+		told(it, s)
+	}
+}
+
+// ErrNewer is why an item is not carried out: the target was told by another guard, under a newer epoch. A driver
+// that finds that wraps it; the delivery is not tried again before the role changes here.
+var ErrNewer = errors.New("the target has a newer epoch than this guard")
