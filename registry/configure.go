@@ -49,6 +49,7 @@ func (r *Registry) rebuild(w *World, saved Saved) {
 		ptrs: newVector[*PTRState](len(ix.addrList)), superseded: make(chan struct{}),
 	}
 	d := Delta{Change: next.Change, Records: map[string]Record{}}
+	saved.forgetEnded(now, &d)
 	r.rebuildRoles(next, before, saved, d, now)
 	r.saveRebuilt(next, d)
 	r.cur.Store(next)
@@ -106,9 +107,12 @@ func (r *Registry) rebuildRoles(next, before *Snapshot, saved Saved, d Delta, no
 // carry makes the cell of a role from what is saved of it and, where its source is the same as
 // before, from what that source said.
 func (r *Registry) carry(role *Role, before *Snapshot, saved Saved, same *interner) *cell {
-	c := &cell{rec: same.record(saved.Records[role.Name]), word: nothing}
+	c := &cell{rec: same.record(saved.Records[role.Name]), orders: noOrders, word: nothing}
 	if o, ok := saved.Overrides[role.Name]; ok {
-		c.override = &o
+		c = c.order(orders{override: &o})
+	}
+	if l, ok := saved.Lowered[role.Name]; ok {
+		c = c.order(orders{override: c.override, lowered: &l})
 	}
 	if before == nil {
 		return c

@@ -20,6 +20,7 @@ type Saved struct {
 	Records   map[string]Record   // by role
 	Overrides map[string]Override // by role
 	Drains    map[string]Drain    // by node
+	Lowered   map[string]Lowered  // by role
 }
 
 // Delta is one step of the durable state. A nil value deletes.
@@ -28,10 +29,11 @@ type Delta struct {
 	Records   map[string]Record
 	Overrides map[string]*Override
 	Drains    map[string]*Drain
+	Lowered   map[string]*Lowered
 }
 
 func (d Delta) empty() bool {
-	return len(d.Records) == 0 && len(d.Overrides) == 0 && len(d.Drains) == 0
+	return len(d.Records) == 0 && len(d.Overrides) == 0 && len(d.Drains) == 0 && len(d.Lowered) == 0
 }
 
 // with returns d followed by later, as one step.
@@ -39,7 +41,7 @@ func (d Delta) with(later Delta) *Delta {
 	return &Delta{
 		Change:  later.Change,
 		Records: merge(maps.Clone(d.Records), later.Records), Overrides: merge(maps.Clone(d.Overrides), later.Overrides),
-		Drains: merge(maps.Clone(d.Drains), later.Drains),
+		Drains: merge(maps.Clone(d.Drains), later.Drains), Lowered: merge(maps.Clone(d.Lowered), later.Lowered),
 	}
 }
 
@@ -77,7 +79,7 @@ type Memory struct {
 func (m *Memory) Load() (Saved, error) {
 	return Saved{
 		Change: m.Saved.Change, Records: maps.Clone(m.Saved.Records), Overrides: maps.Clone(m.Saved.Overrides),
-		Drains: maps.Clone(m.Saved.Drains),
+		Drains: maps.Clone(m.Saved.Drains), Lowered: maps.Clone(m.Saved.Lowered),
 	}, nil
 }
 
@@ -99,6 +101,7 @@ func (s *Saved) Apply(d Delta) {
 	s.Records = merge(s.Records, d.Records)
 	s.Overrides = mergeOrDelete(s.Overrides, d.Overrides)
 	s.Drains = mergeOrDelete(s.Drains, d.Drains)
+	s.Lowered = mergeOrDelete(s.Lowered, d.Lowered)
 }
 
 func merge[V any](to, from map[string]V) map[string]V {
