@@ -121,6 +121,7 @@ func shapeOfTargets() yamlat.Shape[rawTarget] {
 
 // push checks the targets. The roles stand in out already.
 func (c *checker) push(r *rawTargets, out *Config) Push {
+	c.world = out.World
 	p := Push{Drill: r.drill.Value}
 	c.knownRoles([]text{r.drill}, out)
 	seen := map[string]at{}

@@ -82,7 +82,7 @@ func reverseZone(d *decoder, n *node) text {
 }
 
 // updateTarget checks a target that is updated. The world stands in out already.
-func (c *checker) updateTarget(raw any, t *Target, out *Config) {
+func (c *checker) updateTarget(raw any, t *Target) {
 	r := raw.(*rawUpdate)
 	t.Update = &Update{
 		Zone: r.zone.Value, Primary: distinct(c.d, r.primary, "primary "), Reverse: distinct(c.d, r.reverse, "zone "),
@@ -90,11 +90,11 @@ func (c *checker) updateTarget(raw any, t *Target, out *Config) {
 	}
 	t.Update.Key, t.Update.Identity = c.signer(r.key, &r.identity, r.primary.Written)
 	for _, zone := range append([]text{r.zone}, r.reverse.Items...) {
-		if zone.OK && slices.ContainsFunc(out.World.Zones, func(z *registry.Zone) bool { return z.Name == zone.Value }) {
+		if zone.OK && slices.ContainsFunc(c.world.Zones, func(z *registry.Zone) bool { return z.Name == zone.Value }) {
 			c.d.Problemf(zone.At, "zone %s is owned here and has the roles' addresses: its secondaries are told by notify, updates are for another server's zone", zone.Value)
 		}
 	}
-	if r.zone.OK && !hasNameIn(out.World.Roles, t.Roles, r.zone.Value) {
+	if r.zone.OK && !hasNameIn(c.world.Roles, t.Roles, r.zone.Value) {
 		c.d.Problemf(r.zone.At, "no role of this target has a DNS name in zone %s, write the zone that has one", r.zone.Value)
 	}
 }

@@ -46,7 +46,7 @@ const (
 
 func newAgreements(cfg Config) (*agreements, error) {
 	id := cfg.Identity
-	login := gsstsig.Login{Principal: id.Principal, Keytab: id.Keytab}
+	login := gsstsig.Login{Principal: id.Principal, Keytab: id.Keytab, Password: id.Password}
 	for _, kdc := range id.KDC {
 		login.KDCs = append(login.KDCs, kdc.String())
 	}

@@ -98,6 +98,21 @@ func (s *Servers) exchangeOnce(ctx context.Context, m *dns.Msg) (response *dns.M
 	return response, by, nil
 }
 
+// Key is the TSIG key that signs; the zero one when there is none.
+func (s *Servers) Key() tsig.Key { return s.key }
+
+// Addrs are the primaries, in the order in which they are tried when all are well. The caller must not write to it.
+func (s *Servers) Addrs() []netip.AddrPort { return s.addrs }
+
+// Reach gives the first primary that can be reached.
+func (s *Servers) Reach(ctx context.Context) (found netip.AddrPort, err error) {
+	err = s.each(ctx, func(_ net.Conn, addr netip.AddrPort) (sent bool, err error) {
+		found = addr
+		return false, nil
+	})
+	return found, err
+}
+
 // Relay sends a message as it is and returns the primary's response as it is.
 func (s *Servers) Relay(ctx context.Context, raw []byte) (response []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)

@@ -47,9 +47,9 @@ func (s *signature) judge(m, response *dns.Msg, err error) error {
 		s.forget()
 		return errKeyGone
 	case err != nil:
-		return fmt.Errorf("its response, %s, is not to be trusted: %w", dns.RcodeToString[response.Rcode], err)
+		return &untrusted{fmt.Errorf("its response, %s, is not to be trusted: %w", dns.RcodeToString[response.Rcode], err)}
 	case s.provider != nil && response.IsTsig() == nil:
-		return fmt.Errorf("its response, %s, is not signed", dns.RcodeToString[response.Rcode])
+		return &untrusted{fmt.Errorf("its response, %s, is not signed", dns.RcodeToString[response.Rcode])}
 	}
 	return nil
 }
@@ -59,3 +59,13 @@ func keyIsGone(response *dns.Msg) bool {
 	t := response.IsTsig()
 	return response.Rcode == dns.RcodeNotAuth && t != nil && t.Error == dns.RcodeBadKey
 }
+
+// ErrUntrusted is what came back when it is a response that is not signed as it has to be: what it says counts for
+// nothing, and whether the update was carried out is to be found out. Samba before 4.19.8 signs errors so (its bug 13019).
+var ErrUntrusted = errors.New("the response is not to be trusted")
+
+type untrusted struct{ error }
+
+func (u *untrusted) Is(err error) bool { return err == ErrUntrusted }
+
+func (u *untrusted) Unwrap() error { return u.error }
