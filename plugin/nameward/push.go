@@ -9,6 +9,7 @@ import (
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/push"
 	"github.com/nameward/nameward/registry/push/pushctl"
+	pushupdate "github.com/nameward/nameward/registry/push/update"
 	"github.com/nameward/nameward/registry/store/journal"
 )
 
@@ -71,6 +72,8 @@ func closeDrivers(targets []push.Target) error {
 // driverOf opens the driver of one target, which connects when it is first used.
 func (g *Guard) driverOf(t *config.Target) (push.Driver, error) {
 	switch {
+	case t.Update != nil:
+		return pushupdate.New(*t.Update, t.Repair, g.Snapshot)
 	}
 	return nil, fmt.Errorf("nothing carries changes to %s in this version", t.Kind())
 }

@@ -15,8 +15,9 @@ import (
 // checker makes a Config from a rawConfig and finds what only shows when values are held together.
 // Each table remembers where a name or an address was first seen, so that no check is quadratic.
 type checker struct {
-	d    *decoder
-	file string
+	d     *decoder
+	file  string
+	world *registry.World // as far as it is made
 
 	clusterAt map[string]at // by folded name, as the next two
 	roleAt    map[string]at

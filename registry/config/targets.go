@@ -22,7 +22,8 @@ type Target struct {
 	Check  time.Duration // how often it is asked whether it still answers right; 0: never
 	Repair bool          // what somebody else wrote there is written over
 
-	Hook *Hook
+	Hook   *Hook
+	Update *Update
 }
 
 // Kind is the key that says what the target is.
@@ -61,6 +62,7 @@ type targetKind struct {
 // targetKinds lists the kinds in the order in which people are told of them.
 var targetKinds = []targetKind{
 	{"hook", func(t *Target) bool { return t.Hook != nil }, readHook, (*checker).hook},
+	{"update", func(t *Target) bool { return t.Update != nil }, readUpdate, (*checker).updateTarget},
 }
 
 const (
@@ -119,6 +121,7 @@ func shapeOfTargets() yamlat.Shape[rawTarget] {
 
 // push checks the targets. The roles stand in out already.
 func (c *checker) push(r *rawTargets, out *Config) Push {
+	c.world = out.World
 	p := Push{Drill: r.drill.Value}
 	c.knownRoles([]text{r.drill}, out)
 	seen := map[string]at{}
