@@ -11,8 +11,9 @@ import (
 
 // Push is how changes are carried to others.
 type Push struct {
-	Targets []Target // in written order; names are unique
-	Drill   string   // the role that drills move; "" for none
+	Targets     []Target    // in written order; names are unique
+	Secondaries []Secondary // of the zones' notify, each once; their names are not those of targets
+	Drill       string      // the role that drills move; "" for none
 }
 
 // Target is one place that is told of changes. Exactly one of the kinds is set.
@@ -118,8 +119,8 @@ func shapeOfTargets() yamlat.Shape[rawTarget] {
 }
 
 // push checks the targets. The roles stand in out already.
-func (c *checker) push(r *rawTargets, out *Config) Push {
-	p := Push{Drill: r.drill.Value}
+func (c *checker) push(r *rawTargets, secondaries []Secondary, out *Config) Push {
+	p := Push{Drill: r.drill.Value, Secondaries: secondaries}
 	c.knownRoles([]text{r.drill}, out)
 	seen := map[string]at{}
 	for i := range r.list {
@@ -132,6 +133,9 @@ func (c *checker) push(r *rawTargets, out *Config) Push {
 			continue
 		}
 		seen[t.name.Value] = t.name.At
+		if slices.ContainsFunc(p.Secondaries, func(s Secondary) bool { return s.Name == t.name.Value }) {
+			c.d.Problemf(t.name.At, "target %s is a secondary in zones.notify already: give one another name", t.name.Value)
+		}
 		p.Targets = append(p.Targets, c.target(t, out))
 	}
 	return p
