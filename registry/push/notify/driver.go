@@ -95,7 +95,11 @@ func (d *Driver) Push(ctx context.Context, items []*push.Item) {
 		case <-changed:
 		case <-ctx.Done():
 			for _, it := range items {
-				it.Fail(d.reason(it, zones))
+				if errors.Is(ctx.Err(), context.Canceled) {
+					it.Fail(ctx.Err()) // nobody waits any more
+				} else {
+					it.Fail(d.reason(it, zones))
+				}
 			}
 			return
 		}

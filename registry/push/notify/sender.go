@@ -39,8 +39,13 @@ func dialUDP(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "udp", to.String())
 }
 
-// Use has everything signed with these keys from now on.
-func (s *Sender) Use(keys Keys) { s.keys.Store(&keys) }
+// Use has everything signed with these keys from now on, and returns those of before.
+func (s *Sender) Use(keys Keys) (before Keys) {
+	if old := s.keys.Swap(&keys); old != nil {
+		before = *old
+	}
+	return before
+}
 
 // Counts are the NOTIFYs that were acknowledged, and those that were refused or had no response in time.
 func (s *Sender) Counts() (acknowledged, failed uint64) {
