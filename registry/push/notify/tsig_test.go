@@ -11,10 +11,14 @@ import (
 	"testing/synctest"
 
 	"github.com/miekg/dns"
+	"github.com/rs/zerolog"
 
+	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/config"
+	"github.com/nameward/nameward/registry/store/journal"
 	"github.com/nameward/nameward/registry/tsig"
 	"github.com/nameward/nameward/registry/yamlat"
+	"github.com/nameward/nameward/registry/zone"
 )
 
 func mustKey(name, secret string) tsig.Key {
@@ -167,4 +171,47 @@ func TestReadKeys(t *testing.T) {
 			t.Errorf("got %q, want %q...", got, want)
 		}
 	}
+}
+
+// FuzzResponse feeds a secondary's worker with what anybody may send. Nothing that is not signed acknowledges.
+func FuzzResponse(f *testing.F) {
+	db := zoneView(f)
+	n := newNotice(db, nil)
+	if _, err := n.pack(goodKey); err != nil {
+		f.Fatal(err)
+	}
+	reply := new(dns.Msg).SetReply(n.msg)
+	plain, err := reply.Pack()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(plain)
+	f.Add(signed(reply.Copy(), forgedKey, n.flights[0].mac))
+	f.Add(signed(reply.Copy(), goodKey, ""))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		s := newSecondary(New(nil, 0, zerolog.Nop()), netip.MustParseAddrPort("192.0.2.54:53"))
+		copied := *n
+		copied.waiting = true
+		s.notices[corp] = &copied
+		r := response{msg: new(dns.Msg), wire: wire}
+		r.err = r.msg.Unpack(wire)
+		s.take(r)
+		if copied.acked {
+			t.Errorf("acknowledged by %x", wire)
+		}
+	})
+}
+
+func zoneView(f *testing.F) *zone.View {
+	f.Helper()
+	reg, err := registry.Open(newWorld(), &registry.Memory{}, zerolog.Nop())
+	if err != nil {
+		f.Fatal(err)
+	}
+	db, err := zone.Open(&journal.Memory{}, zone.DefaultLimits, reg.Snapshot, zerolog.Nop())
+	if err != nil {
+		f.Fatal(err)
+	}
+	return db.View(corp)
 }
