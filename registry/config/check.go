@@ -96,7 +96,7 @@ func (c *checker) config(r *rawConfig) *Config {
 	out.NetBIOS = c.netbios(&r.netbios)
 	out.Updates = c.updates(r, out)
 	out.Store = c.stores(r)
-	out.Push = c.push(&r.push, out)
+	out.Push = c.push(&r.push, c.secondaries(r.zones), out)
 	out.Control.Socket = relativeTo(c.file, r.socket.Or(defaultSocket))
 	if n := len(out.Control.Socket); r.socket.OK && n > maxSocket {
 		c.d.Problemf(r.socket.At, "the path of the control socket has %d octets, %d is the most for a socket: write a shorter one", n, maxSocket)

@@ -28,6 +28,7 @@ func Keys() []string {
 	}
 	add("zones[]", zoneShape.Keys())
 	add("zones[].ns", nil, "*")
+	add("zones[].notify[]", secondaryShape.Keys())
 	add("updates", updatesShape.Keys())
 	add("updates.gates[]", gateShape.Keys())
 	add("updates.gates[].identity", identityShape.Keys())

@@ -11,8 +11,9 @@ import (
 
 // Push is how changes are carried to others.
 type Push struct {
-	Targets []Target // in written order; names are unique
-	Drill   string   // the role that drills move; "" for none
+	Targets     []Target    // in written order; names are unique
+	Secondaries []Secondary // of the zones' notify, each once; their names are not those of targets
+	Drill       string      // the role that drills move; "" for none
 }
 
 // Target is one place that is told of changes. Exactly one of the kinds is set.
@@ -66,9 +67,11 @@ var targetKinds = []targetKind{
 }
 
 const (
-	defaultCheck = time.Minute
-	leastCheck   = time.Second
-	mostCheck    = day
+	// DefaultCheck is how often a target is asked that says nothing of it, and a secondary.
+	DefaultCheck = time.Minute
+
+	leastCheck = time.Second
+	mostCheck  = day
 )
 
 var pushShape = yamlat.Shape[rawTargets]{
@@ -120,9 +123,9 @@ func shapeOfTargets() yamlat.Shape[rawTarget] {
 }
 
 // push checks the targets. The roles stand in out already.
-func (c *checker) push(r *rawTargets, out *Config) Push {
+func (c *checker) push(r *rawTargets, secondaries []Secondary, out *Config) Push {
 	c.world = out.World
-	p := Push{Drill: r.drill.Value}
+	p := Push{Drill: r.drill.Value, Secondaries: secondaries}
 	c.knownRoles([]text{r.drill}, out)
 	seen := map[string]at{}
 	for i := range r.list {
@@ -135,13 +138,16 @@ func (c *checker) push(r *rawTargets, out *Config) Push {
 			continue
 		}
 		seen[t.name.Value] = t.name.At
+		if slices.ContainsFunc(p.Secondaries, func(s Secondary) bool { return s.Name == t.name.Value }) {
+			c.d.Problemf(t.name.At, "target %s is a secondary in zones.notify already: give one another name", t.name.Value)
+		}
 		p.Targets = append(p.Targets, c.target(t, out))
 	}
 	return p
 }
 
 func (c *checker) target(r *rawTarget, out *Config) Target {
-	t := Target{Name: r.name.Value, Roles: distinct(c.d, r.roles, "role "), Check: r.check.Or(defaultCheck), Repair: r.repair.Value}
+	t := Target{Name: r.name.Value, Roles: distinct(c.d, r.roles, "role "), Check: r.check.Or(DefaultCheck), Repair: r.repair.Value}
 	c.knownRoles(r.roles.Items, out)
 	i := slices.IndexFunc(targetKinds, func(k targetKind) bool { return k.key == r.kind.Value })
 	targetKinds[i].check(c, r.raw, &t)
