@@ -36,6 +36,7 @@ func Keys() []string {
 	add("push", pushShape.Keys())
 	add("push.targets[]", targetShape.Keys())
 	add("push.targets[].hook", hookShape.Keys())
+	add("push.targets[].wins", winsTargetShape.Keys())
 	add("netbios", netbiosShape.Keys())
 	add("netbios.listen[]", listenShape.Keys())
 	add("netbios.node_status", statusShape.Keys())

@@ -23,6 +23,7 @@ type Target struct {
 	Repair bool          // what somebody else wrote there is written over
 
 	Hook *Hook
+	WINS *WINSTarget
 }
 
 // Kind is the key that says what the target is.
@@ -61,6 +62,7 @@ type targetKind struct {
 // targetKinds lists the kinds in the order in which people are told of them.
 var targetKinds = []targetKind{
 	{"hook", func(t *Target) bool { return t.Hook != nil }, readHook, (*checker).hook},
+	{"wins", func(t *Target) bool { return t.WINS != nil }, readWINSTarget, (*checker).winsTarget},
 }
 
 const (
