@@ -9,6 +9,7 @@ import (
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/push"
 	"github.com/nameward/nameward/registry/push/pushctl"
+	"github.com/nameward/nameward/registry/push/winsclient"
 	"github.com/nameward/nameward/registry/store/journal"
 )
 
@@ -71,6 +72,8 @@ func closeDrivers(targets []push.Target) error {
 // driverOf opens the driver of one target, which connects when it is first used.
 func (g *Guard) driverOf(t *config.Target) (push.Driver, error) {
 	switch {
+	case t.WINS != nil:
+		return winsclient.New(t, g.log), nil
 	}
 	return nil, fmt.Errorf("nothing carries changes to %s in this version", t.Kind())
 }

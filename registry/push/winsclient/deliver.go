@@ -14,6 +14,9 @@ import (
 	"github.com/nameward/nameward/registry/push"
 )
 
+// Patience implements push.Patient.
+func (*Driver) Patience() time.Duration { return patience }
+
 // Push implements push.Driver.
 func (d *Driver) Push(ctx context.Context, items []*push.Item) {
 	for _, it := range items {

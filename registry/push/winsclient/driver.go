@@ -23,7 +23,7 @@ const (
 	masterBrowser = 0x1d
 )
 
-// Driver tells one WINS server. It implements push.Verifier.
+// Driver tells one WINS server. It implements push.Verifier and push.Patient.
 type Driver struct {
 	server netip.AddrPort
 	flags  netbios.NodeFlags // node type
@@ -51,9 +51,6 @@ func New(t *config.Target, log zerolog.Logger) *Driver {
 
 // Content implements push.Driver: the names of the role that a WINS server can have, and where they are.
 func (d *Driver) Content(_ *registry.Snapshot, role *registry.RoleState) string {
-	if role.Unknown() {
-		return ""
-	}
 	var words []string
 	for _, name := range names(role) {
 		words = append(words, name.String())

@@ -167,7 +167,7 @@ func TestPushOdd(t *testing.T) {
 		want     string
 		took     time.Duration
 	}{
-		{"silence", func(netbios.Message, say) {}, "failed: registration of MAIL<20> at 192.0.2.42:137: no answer in 7 tries: i/o timeout", tries * timeout},
+		{"silence", func(netbios.Message, say) {}, "failed: registration of MAIL<20> at 192.0.2.42:137: no answer in 10 tries: i/o timeout", tries * timeout},
 		{"a wrong id, a wrong name, and then the answer", func(m netbios.Message, say say) {
 			wrong := positive(m)
 			wrong.ID++
@@ -329,7 +329,7 @@ func TestDead(t *testing.T) {
 			}
 			for _, it := range items {
 				got := stage(it)
-				if !strings.HasSuffix(got, "192.0.2.42:137 does not answer") && !strings.HasSuffix(got, "no answer in 7 tries: i/o timeout") {
+				if !strings.HasSuffix(got, "192.0.2.42:137 does not answer") && !strings.HasSuffix(got, "no answer in 10 tries: i/o timeout") {
 					t.Fatal(got)
 				}
 			}

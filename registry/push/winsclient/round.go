@@ -25,8 +25,10 @@ const (
 	maxNames = 512
 	// A packet is sent so often, and an answer waited for so long after each: lost ones are to cost little, and a
 	// server that writes each change to its disk is not to get all again.
-	tries   = 7
-	timeout = 700 * time.Millisecond
+	tries   = 10
+	timeout = 500 * time.Millisecond
+	// patience is what a server may need for a challenge of a few dead owners, 5 + 4 seconds for each as it says, and the rest.
+	patience = 15 * time.Second
 )
 
 // round is one call of Push or Verify.

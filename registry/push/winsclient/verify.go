@@ -2,39 +2,56 @@ package winsclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/netbios/nbns"
 	"github.com/nameward/nameward/registry/push"
 )
 
-// Verify implements push.Verifier. It refreshes what is right and would be due before the next check.
+// Verify implements push.Verifier. With the time that is left it refreshes what is right and would be due before the next
+// check; what it does not come to stays due.
 func (d *Driver) Verify(ctx context.Context, items []*push.Item) {
-	d.each(ctx, items, (*round).look, judge)
+	d.each(ctx, items, (*round).query, judge)
+	var due []*push.Item
+	for _, it := range items {
+		if stage, _, _ := it.Stage(); stage == push.Verified && slices.ContainsFunc(d.jobs(it), d.isDue) {
+			due = append(due, it)
+		}
+	}
+	d.each(ctx, due, (*round).refresh, func(it *push.Item, jobs []*job) {
+		for _, j := range jobs {
+			if refused := (*nbns.NegativeError)(nil); errors.As(j.err, &refused) {
+				it.Fail(fmt.Errorf("refreshing what is right: %w", j.err))
+				return
+			}
+		}
+	})
 }
 
-// look asks for one name, and refreshes it if it is time.
-func (r *round) look(ctx context.Context, j *job) error {
-	if err := r.query(ctx, j); err != nil {
-		return err
-	}
-	if len(j.want) == 0 || len(j.wrong())+len(j.missing()) > 0 || !r.grants.isDue(j.name, r.check) {
+// refresh has the server keep the name for longer.
+func (r *round) refresh(ctx context.Context, j *job) error {
+	if !r.isDue(j) {
 		return nil
 	}
 	var least time.Duration
 	for _, a := range j.want {
 		granted, err := r.claim(ctx, j, a, netbios.NewRefresh)
 		if err != nil {
-			return fmt.Errorf("refreshing what is right: %w", err)
+			return err
 		}
 		least = sooner(least, granted.TTL)
 	}
 	r.grant(j.name, true, least)
 	return nil
 }
+
+func (d *Driver) isDue(j *job) bool { return len(j.want) > 0 && d.grants.isDue(j.name, d.check) }
 
 // judge tells the item what was found: that of its worst name.
 func judge(it *push.Item, jobs []*job) {
