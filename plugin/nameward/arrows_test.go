@@ -66,6 +66,7 @@ var closed = map[string][]string{
 	"registry/push/update":        {"registry", "registry/config", "registry/primary", "registry/push", "registry/push/dnsask"},
 	"registry/push/dnsask":        {"registry", "registry/push", "registry/tsig"},
 	"registry/push/notify":        {"registry", "registry/config", "registry/push", "registry/push/dnsask", "registry/tsig", "registry/yamlat", "registry/zone"},
+	"registry/push/winsclient":    {"netbios", "netbios/nbns", "registry", "registry/config", "registry/push"},
 	"registry/updates":            {"registry/held", "registry/store/journal"},
 	"registry/updates/updatesctl": {"registry", "registry/control", "registry/held", "registry/updates", "registry/zone"},
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nameward/nameward/registry/push"
 	"github.com/nameward/nameward/registry/push/pushctl"
 	pushupdate "github.com/nameward/nameward/registry/push/update"
+	"github.com/nameward/nameward/registry/push/winsclient"
 	"github.com/nameward/nameward/registry/store/journal"
 )
 
@@ -77,6 +78,8 @@ func (g *Guard) driverOf(t *config.Target) (push.Driver, error) {
 	switch {
 	case t.Update != nil:
 		return pushupdate.New(*t.Update, t.Repair, g.Snapshot)
+	case t.WINS != nil:
+		return winsclient.New(t, g.log), nil
 	}
 	return nil, fmt.Errorf("nothing carries changes to %s in this version", t.Kind())
 }

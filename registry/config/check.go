@@ -27,7 +27,8 @@ type checker struct {
 	dns       map[string]owner
 	nb        map[netbios.Name]*nbClaim // by name with suffix 00
 	addrs     map[netip.Addr]classAt
-	prefixes  []classPrefix // sorted; disjoint unless a problem was reported
+	listens   map[netip.AddrPort]at // of netbios
+	prefixes  []classPrefix         // sorted; disjoint unless a problem was reported
 }
 
 // owner is who has a DNS or NetBIOS name: a role, or the node whose host name it is.

@@ -39,6 +39,7 @@ func Keys() []string {
 	add("push.targets[].hook", hookShape.Keys())
 	add("push.targets[].update", updateShape.Keys())
 	add("push.targets[].update.identity", identityShape.Keys())
+	add("push.targets[].wins", winsTargetShape.Keys())
 	add("netbios", netbiosShape.Keys())
 	add("netbios.listen[]", listenShape.Keys())
 	add("netbios.node_status", statusShape.Keys())

@@ -25,6 +25,7 @@ type Target struct {
 
 	Hook   *Hook
 	Update *Update
+	WINS   *WINSTarget
 }
 
 // Kind is the key that says what the target is.
@@ -64,6 +65,7 @@ type targetKind struct {
 var targetKinds = []targetKind{
 	{"hook", func(t *Target) bool { return t.Hook != nil }, readHook, (*checker).hook},
 	{"update", func(t *Target) bool { return t.Update != nil }, readUpdate, (*checker).updateTarget},
+	{"wins", func(t *Target) bool { return t.WINS != nil }, readWINSTarget, (*checker).winsTarget},
 }
 
 const (
