@@ -117,6 +117,12 @@ type Table struct {
 	Rest    []byte // behind the owners: the address of the server where the news began
 }
 
+// begun is the server where the news began, zero when the table does not say it.
+func (t *Table) begun() (a wins.IPv4) {
+	copy(a[:], t.Rest)
+	return a
+}
+
 // Owner is a range of versions of the records of one owner.
 type Owner struct {
 	Addr     wins.IPv4
