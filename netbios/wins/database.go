@@ -72,6 +72,9 @@ type Snapshot struct {
 	Err     error
 	masters []netbios.Name // the names with suffix 1B, for the query of all of them
 	seq     uint64         // of the last batch in it
+	roles   *Table         // the records of roles
+	owners  map[IPv4]*owner
+	moved   chan struct{} // closed when Version has moved
 	timers  *Timers
 }
 
@@ -97,7 +100,7 @@ func Open(j journal.Log, set Settings, guard Guard, challenge Challenger, log ze
 		perAddr: map[IPv4]uint32{}, pending: map[netbios.Name]*pending{}, unsaved: map[netbios.Name]bool{},
 	}
 	d.Configure(set)
-	l := loader{d: d, e: emptyTable.edit(1)}
+	l := newLoader(d)
 	if err := j.Load(l.load, l.load); err != nil {
 		return nil, fmt.Errorf("reading the WINS database: %w", err)
 	}
@@ -120,7 +123,13 @@ const maxReserve = 4 << 20
 type loader struct {
 	d       *Database
 	e       *editor
+	roles   *editor
+	owners  map[IPv4]*owner
 	version uint64
+}
+
+func newLoader(d *Database) *loader {
+	return &loader{d: d, e: emptyTable.edit(1), roles: emptyTable.edit(1), owners: map[IPv4]*owner{{}: {}}}
 }
 
 func (l *loader) load(batch []byte) error {
@@ -139,6 +148,10 @@ func (l *loader) load(batch []byte) error {
 		case tagGone:
 			if n := u.name(); u.err == nil {
 				l.e.remove(n)
+			}
+		case tagOwner:
+			if ip, o := u.owner(); u.err == nil {
+				l.owners[ip] = o
 			}
 		case tagHeld:
 			if h := u.held(); u.err == nil {
@@ -163,7 +176,10 @@ func (l *loader) load(batch []byte) error {
 
 func (l *loader) snapshot() *Snapshot {
 	l.e.trim()
-	s := &Snapshot{Table: l.e.done(), Version: l.version, timers: &l.d.settings.Load().Timers}
+	s := &Snapshot{
+		Table: l.e.done(), Version: l.version, timers: &l.d.settings.Load().Timers,
+		roles: l.roles.done(), owners: l.owners, moved: make(chan struct{}),
+	}
 	for r := range s.All() {
 		for i := range r.Len() {
 			l.d.perAddr[r.At(i).Addr]++
@@ -174,6 +190,15 @@ func (l *loader) snapshot() *Snapshot {
 		if r.Owner == (IPv4{}) {
 			s.Version = max(s.Version, r.Version)
 		}
+	}
+	for ip, v := range versionsOf(s.Table, s.roles) {
+		if s.owners[ip] == nil {
+			s.owners[ip] = &owner{}
+		}
+		s.owners[ip].versions = v
+	}
+	for _, o := range s.owners {
+		o.versions = o.versions.forEdit(1)
 	}
 	return s
 }

@@ -20,6 +20,9 @@ const (
 	tagOut      = 6 // what a server behind is to be told
 	tagOutGone  = 7
 	tagCount    = 8 // about how many records there are, at the begin of a base
+	tagOwner    = 9 // how far another server's records were looked at
+	tagRole     = 10
+	tagRoleGone = 11
 )
 
 // errFormat is what is wrong with a batch that this package did not write.
@@ -65,6 +68,14 @@ func appendRecord(dst []byte, r *Record) []byte {
 }
 
 func appendGone(dst []byte, n netbios.Name) []byte { return appendName(append(dst, tagGone), n) }
+
+func appendOwner(dst []byte, ip IPv4, o *owner) []byte {
+	dst = append(append(dst, tagOwner), ip[:]...)
+	for _, v := range []uint64{o.seen, o.heldFrom, o.waitsFrom} {
+		dst = binary.AppendUvarint(dst, v)
+	}
+	return appendStamp(dst, o.verified)
+}
 
 func appendHeld(dst []byte, h *Held) []byte {
 	alert := byte(0)
@@ -193,6 +204,10 @@ func (u *unpacker) record() Record {
 }
 
 func (u *unpacker) member() Member { return Member{Addr: u.ip(), Owner: u.ip(), Ends: u.stamp()} }
+
+func (u *unpacker) owner() (IPv4, *owner) {
+	return u.ip(), &owner{seen: u.uvarint(), heldFrom: u.uvarint(), waitsFrom: u.uvarint(), verified: u.stamp()}
+}
 
 func (u *unpacker) held() Held {
 	h := Held{What: What(u.octet()), Fate: Fate(u.octet()), Alert: u.octet() == 1}

@@ -45,7 +45,7 @@ func labLoader() *loader {
 	if err != nil {
 		panic(err)
 	}
-	return &loader{d: d, e: emptyTable.edit(1)}
+	return newLoader(d)
 }
 
 func TestPackRoundTrip(t *testing.T) {

@@ -180,13 +180,14 @@ type Timers struct {
 	MinTTL, MaxTTL     time.Duration // bounds of what a registration is granted; MaxTTL is the renewal interval
 	ExtinctionInterval time.Duration // from released to tombstone
 	ExtinctionTimeout  time.Duration // from tombstone to gone
+	Verify             time.Duration // for which another server's record is answered without that server's word
 }
 
 // DefaultTimers are those of Windows, but for MinTTL: a client renews at half of its time, and the
 // shortest interval that Windows lets administrators set is 40 minutes.
 var DefaultTimers = Timers{
 	MinTTL: 40 * time.Minute, MaxTTL: 6 * 24 * time.Hour,
-	ExtinctionInterval: 4 * 24 * time.Hour, ExtinctionTimeout: 6 * 24 * time.Hour,
+	ExtinctionInterval: 4 * 24 * time.Hour, ExtinctionTimeout: 6 * 24 * time.Hour, Verify: 24 * 24 * time.Hour,
 }
 
 // grant is the TTL in seconds for a request: what it asks for within the bounds, 0 asking for no end, or

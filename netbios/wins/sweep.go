@@ -208,6 +208,14 @@ func (d *Database) base(s *Snapshot) iter.Seq[[]byte] {
 				return
 			}
 		}
+		for ip, o := range s.owners {
+			if ip == (IPv4{}) {
+				continue
+			}
+			if b = appendOwner(b, ip, o); !full() {
+				return
+			}
+		}
 		for r := range s.All() {
 			if b = appendRecord(b, r); !full() {
 				return

@@ -16,8 +16,9 @@ type work struct {
 	before *Snapshot
 	now    Stamp
 	edit   *editor
-	failed error // the disk takes nothing: what needs it is refused
-	first  *work // the same batch when it could not be saved: what it holds, it holds already
+	owners map[IPv4]*owner // that this batch changes
+	failed error           // the disk takes nothing: what needs it is refused
+	first  *work           // the same batch when it could not be saved: what it holds, it holds already
 
 	version uint64
 	masters []netbios.Name
@@ -322,6 +323,7 @@ func (w *work) put(cur, next *Record, fresh bool) {
 		w.version++
 		next.Owner, next.Version = IPv4{}, w.version
 	}
+	w.number(cur, next)
 	w.count(cur, -1)
 	w.count(next, +1)
 	w.master(next.Name, true)
@@ -339,6 +341,7 @@ func (w *work) put(cur, next *Record, fresh bool) {
 
 // remove takes a record out.
 func (w *work) remove(cur *Record) {
+	w.number(cur, nil)
 	w.count(cur, -1)
 	w.master(cur.Name, false)
 	w.edit.remove(cur.Name)
@@ -448,9 +451,7 @@ func (w *work) publish() {
 	// Before the snapshot that it belongs to: a checkpoint of that one has to find it.
 	d.outbox.put(w.outs, w.outGone)
 	if w.changed || w.failed != nil {
-		d.cur.Store(&Snapshot{
-			Table: w.edit.done(), Version: w.version, Err: w.failed, masters: w.masters, seq: w.before.seq, timers: &w.set.Timers,
-		})
+		w.show()
 	}
 	for a, by := range w.perAddr {
 		if n := int(d.perAddr[a]) + by; n > 0 {
@@ -462,6 +463,21 @@ func (w *work) publish() {
 	maps.Copy(d.unsaved, w.soft)
 	w.flush()
 	w.settlePending()
+}
+
+// show makes the new snapshot that of now.
+func (w *work) show() {
+	s := &Snapshot{
+		Table: w.edit.done(), Version: w.version, Err: w.failed, masters: w.masters, seq: w.before.seq, timers: &w.set.Timers,
+		roles: w.before.roles, owners: w.ownersNow(), moved: w.before.moved,
+	}
+	if s.Version == w.before.Version {
+		w.d.cur.Store(s)
+		return
+	}
+	s.moved = make(chan struct{})
+	w.d.cur.Store(s)
+	close(w.before.moved)
 }
 
 // flush hands out the answers, one sink after the other.

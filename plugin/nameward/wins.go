@@ -51,6 +51,7 @@ func settingsOf(cfg config.WINS) wins.Settings {
 	return wins.Settings{
 		Timers: wins.Timers{
 			MinTTL: cfg.MinTTL, MaxTTL: cfg.MaxTTL, ExtinctionInterval: cfg.ExtinctionInterval, ExtinctionTimeout: cfg.ExtinctionTimeout,
+			Verify: wins.DefaultTimers.Verify,
 		},
 		Limits: wins.Limits{
 			Records: cfg.Limits.Records, PerAddress: cfg.Limits.PerAddress, Challenges: cfg.Limits.Challenges, Queue: cfg.Limits.Queue,
