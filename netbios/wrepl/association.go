@@ -60,16 +60,18 @@ func invite(conn net.Conn) (*association, error) {
 	if err := a.write(&Start{Handle: a.mine, Major: Major, Minor: Minor}); err != nil {
 		return nil, err
 	}
-	m, err := a.read(maxStart, startTime)
+	m, err := a.readAny(maxStart, startTime)
 	if err != nil {
 		return nil, err
 	}
 	s, ok := m.Body.(*Start)
-	if _, stopped := m.Body.(*Stop); stopped {
-		return nil, errRefused
-	}
-	if !ok || !s.Reply || s.Major != Major {
+	switch _, stopped := m.Body.(*Stop); {
+	case stopped:
+		return nil, errRefused // it may not have noted the handle
+	case !ok || !s.Reply || s.Major != Major:
 		return nil, errStart
+	case m.Handle != a.mine:
+		return nil, errHandle
 	}
 	a.theirs, a.minor = s.Handle, s.Minor
 	return a, nil
@@ -110,7 +112,11 @@ func (a *association) readAny(limit int, idle time.Duration) (Message, error) {
 	if n > uint32(limit) {
 		return Message{}, fmt.Errorf("%w: %d octets, at most %d are taken here", ErrLength, n, limit)
 	}
-	if err := a.conn.SetReadDeadline(time.Now().Add(timeFor(int(n)))); err != nil {
+	whole := timeFor(int(n))
+	if limit == maxStart {
+		whole = startTime
+	}
+	if err := a.conn.SetReadDeadline(time.Now().Add(whole)); err != nil {
 		return Message{}, err
 	}
 	var body bytes.Buffer

@@ -3,30 +3,20 @@ package wrepl
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/nameward/nameward/netbios/wins"
 )
 
-// maxRaise is the highest version of our own that is taken from a partner's word: beyond it there would be no room for
-// new ones.
-const maxRaise = math.MaxUint64 >> 8
-
-// fetch asks a partner for what its table has and this server has not. It reports how many records were obtained, and
-// whether some are left to a partner that knows more of their owner. With again it asks also for what it has asked for
-// before in vain.
-func (r *Replicator) fetch(ctx context.Context, p *partner, a *association, t *Table, again bool) (obtained int, left bool, err error) {
+// fetch asks a partner for what its table has and this server has not. It reports whether partners have something to
+// learn of that, and whether some is left to a partner that knows more of its owner.
+func (r *Replicator) fetch(ctx context.Context, p *partner, a *association, t *Table) (sum wins.Applied, left bool, err error) {
 	p.note(t)
-	asked := map[wins.IPv4]uint64{}
 	for _, o := range t.Owners {
 		switch {
 		case o.Addr == r.set.Address:
-			if err := r.ownOf(ctx, p, o.Max); err != nil {
-				return obtained, left, err
-			}
+			r.ownOf(ctx, p, o.Max)
 			continue
-		case p.Pull == 0, o.Addr == wins.IPv4{}, !again && p.asked[o.Addr] >= o.Max:
-			asked[o.Addr] = p.asked[o.Addr]
+		case p.Pull == 0, o.Addr == wins.IPv4{}:
 			continue
 		}
 		if q := r.knowsMore(p, o.Addr, o.Max); q != nil {
@@ -34,55 +24,78 @@ func (r *Replicator) fetch(ctx context.Context, p *partner, a *association, t *T
 			q.poke(nil)
 			continue
 		}
-		n, err := r.fetchOwner(ctx, p, a, o)
-		if obtained += n; err != nil {
-			return obtained, left, err
+		applied, err := r.fetchOwner(ctx, p, a, o)
+		sum = plus(sum, applied)
+		if err != nil {
+			return sum, left, err
 		}
-		asked[o.Addr] = o.Max
 	}
-	p.asked = asked
-	return obtained, left, nil
+	return sum, left, nil
+}
+
+func plus(a, b wins.Applied) wins.Applied {
+	return wins.Applied{
+		Stored: a.Stored + b.Stored, Merged: a.Merged + b.Merged, Kept: a.Kept + b.Kept, Raised: a.Raised + b.Raised,
+		Challenged: a.Challenged + b.Challenged, Held: a.Held + b.Held,
+	}
 }
 
 // ownOf deals with what a partner has of this server's records.
-func (r *Replicator) ownOf(ctx context.Context, p *partner, version uint64) error {
-	if own := r.version(); version > own && version <= maxRaise {
-		r.log.Warn().Str("partner", p.String()).Uint64("version", version).Uint64("own", own).
-			Msg("a partner has newer records of this server than the server itself: its next version is above theirs")
-		if err := r.store.Raise(ctx, version); err != nil {
-			return err
-		}
+func (r *Replicator) ownOf(ctx context.Context, p *partner, version uint64) {
+	if own := r.version(); version > own {
+		err := r.store.Raise(ctx, version)
+		r.noise.Warn().Str("partner", p.String()).Uint64("version", version).Uint64("own", own).AnErr("raised", err).
+			Msg("a partner has newer records of this server than the server itself: its next version is to be above theirs")
 	}
 	p.hasNow(version)
-	return nil
 }
 
-func (r *Replicator) fetchOwner(ctx context.Context, p *partner, a *association, o Owner) (int, error) {
+// fetchOwner asks for the records of one owner.
+func (r *Replicator) fetchOwner(ctx context.Context, p *partner, a *association, o Owner) (wins.Applied, error) {
 	done, err := r.claim(ctx, o.Addr)
 	if err != nil {
-		return 0, err
+		return wins.Applied{}, err
 	}
 	defer done()
-	have := r.store.Versions()[o.Addr]
-	if have >= o.Max {
-		return 0, nil
+	ownWord := o.Addr == p.address()
+	ask := wins.Replicas{Partner: p.address(), Owner: o.Addr, Renew: ownWord || !r.isPartner(o.Addr)}
+	if ask.From = r.store.Next(o.Addr, ask.Renew); ask.From > o.Max {
+		return wins.Applied{}, nil
 	}
-	wire, err := a.records(Owner{Addr: o.Addr, Max: o.Max, Min: have + 1, Type: 1})
-	if err != nil || len(wire) == 0 {
-		return 0, err
+	wire, err := a.records(Owner{Addr: o.Addr, Max: o.Max, Min: ask.From, Type: 1})
+	if err != nil {
+		return wins.Applied{}, err
 	}
-	records := make([]wins.Record, 0, len(wire))
+	if ownWord {
+		// From anybody else it would keep the owner's next records out, if it were too high.
+		ask.UpTo = o.Max
+	}
+	ask.Records = r.readable(p, o, ask.From, wire)
+	applied, err := r.store.Apply(ctx, ask)
+	if err != nil {
+		return applied, fmt.Errorf("taking %d records of %s: %w", len(ask.Records), o.Addr, err)
+	}
+	return applied, nil
+}
+
+// isPartner reports whether an owner is one whose own word can be had.
+func (r *Replicator) isPartner(owner wins.IPv4) bool {
+	p := r.byAddr[owner.Addr()]
+	return p != nil && p.Pull > 0
+}
+
+// readable are the records of an answer that were asked for and can be read.
+func (r *Replicator) readable(p *partner, o Owner, from uint64, wire []Record) []wins.Record {
+	out := make([]wins.Record, 0, len(wire))
 	for i := range wire {
 		rec, err := wire[i].record(o.Addr, r.set.Address)
-		switch {
-		case err != nil:
+		if err != nil {
 			r.noise.Warn().Str("partner", p.String()).Err(err).Msg("a record of a partner cannot be read, it is left out")
-		case rec.Version > have && rec.Version <= o.Max:
-			records = append(records, rec)
+			continue
+		}
+		if rec.Version >= from && rec.Version <= o.Max {
+			out = append(out, rec)
 		}
 	}
-	if err := r.store.Apply(ctx, p.address(), o.Addr, records); err != nil {
-		return 0, fmt.Errorf("taking %d records of %s: %w", len(records), o.Addr, err)
-	}
-	return len(records), nil
+	return out
 }

@@ -27,6 +27,8 @@ type memory struct {
 	version  uint64
 	names    map[wins.IPv4]map[netbios.Name]wins.Record
 	versions map[wins.IPv4]uint64
+	seen     map[wins.IPv4]uint64
+	verified map[wins.IPv4]wins.Stamp
 	changed  chan struct{}
 	applied  []string
 	raised   []uint64
@@ -35,14 +37,28 @@ type memory struct {
 
 func newMemory() *memory {
 	return &memory{
-		names: map[wins.IPv4]map[netbios.Name]wins.Record{{}: {}}, versions: map[wins.IPv4]uint64{{}: 0}, changed: make(chan struct{}),
+		names: map[wins.IPv4]map[netbios.Name]wins.Record{{}: {}}, versions: map[wins.IPv4]uint64{{}: 0},
+		seen: map[wins.IPv4]uint64{}, verified: map[wins.IPv4]wins.Stamp{}, changed: make(chan struct{}),
 	}
 }
 
-func (m *memory) Versions() map[wins.IPv4]uint64 {
+func (m *memory) Versions() []wins.OwnerVersion {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return maps.Clone(m.versions)
+	var out []wins.OwnerVersion
+	for owner, v := range m.versions {
+		out = append(out, wins.OwnerVersion{Owner: owner, Max: v, Seen: max(v, m.seen[owner]), Verified: m.verified[owner]})
+	}
+	return out
+}
+
+func (m *memory) Next(owner wins.IPv4, renew bool) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if renew && time.Since(m.verified[owner].Time()) > 12*24*time.Hour {
+		return 1
+	}
+	return max(m.versions[owner], m.seen[owner]) + 1
 }
 
 func (m *memory) Changed() <-chan struct{} {
@@ -51,34 +67,39 @@ func (m *memory) Changed() <-chan struct{} {
 	return m.changed
 }
 
-func (m *memory) Records(owner wins.IPv4, least, most uint64) iter.Seq[*wins.Record] {
+func (m *memory) Records(owner wins.IPv4, low, high uint64) iter.Seq[*wins.Record] {
 	m.mu.Lock()
 	list := slices.SortedFunc(maps.Values(m.names[owner]), func(a, b wins.Record) int { return int(a.Version) - int(b.Version) })
 	m.mu.Unlock()
 	return func(yield func(*wins.Record) bool) {
 		for i := range list {
-			if v := list[i].Version; v >= least && (most == 0 || v <= most) && !yield(&list[i]) {
+			if v := list[i].Version; v >= low && v <= high && !yield(&list[i]) {
 				return
 			}
 		}
 	}
 }
 
-func (m *memory) Apply(_ context.Context, partner, owner wins.IPv4, records []wins.Record) error {
+func (m *memory) Apply(_ context.Context, r wins.Replicas) (sum wins.Applied, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.err != nil {
-		return m.err
+		return sum, m.err
 	}
-	if m.names[owner] == nil {
-		m.names[owner] = map[netbios.Name]wins.Record{}
+	if m.names[r.Owner] == nil {
+		m.names[r.Owner] = map[netbios.Name]wins.Record{}
 	}
-	for i := range records {
-		m.names[owner][records[i].Name] = records[i]
-		m.versions[owner] = max(m.versions[owner], records[i].Version)
-		m.applied = append(m.applied, fmt.Sprintf("%s from %s", words(&records[i]), partner))
+	m.seen[r.Owner] = max(m.seen[r.Owner], r.UpTo)
+	if r.Renew && r.From <= 1 {
+		m.verified[r.Owner] = wins.StampOf(time.Now())
 	}
-	return nil
+	for i := range r.Records {
+		m.names[r.Owner][r.Records[i].Name] = r.Records[i]
+		m.versions[r.Owner] = max(m.versions[r.Owner], r.Records[i].Version)
+		m.applied = append(m.applied, fmt.Sprintf("%s from %s", words(&r.Records[i]), r.Partner))
+		sum.Stored++
+	}
+	return sum, nil
 }
 
 func (m *memory) Raise(_ context.Context, version uint64) error {

@@ -19,9 +19,6 @@ type partner struct {
 	pullNow chan struct{} // has a token when the partner is to be asked
 	pushNow chan struct{} // has a token when the partner is to be told
 
-	fetching sync.Mutex           // of one fetch at a time; the next field belongs to that
-	asked    map[wins.IPv4]uint64 // what was asked for, whether it came or not
-
 	mu     sync.Mutex
 	moved  chan struct{} // closed when told or has change
 	told   uint64        // the version of ours in the last notification
@@ -36,15 +33,15 @@ type partner struct {
 // Status is how things stand with a partner.
 type Status struct {
 	Partner
-	Version    uint64    // of our records that the partner has
-	Owners     int       // whose records it has
-	Accepted   int       // connections that are open, of those that it opened
-	LastPull   time.Time // when it was asked with success; zero: never
-	PullError  string    // of the last try, "" when that had success
-	LastPush   time.Time // when it was told with success; zero: never
-	PushError  string    // of the last try, "" when that had success
-	Obtained   uint64    // records since the start
-	LastRecord time.Time // when the last one came
+	Version   uint64       // of our records that the partner has
+	Owners    int          // whose records it has
+	Accepted  int          // connections that are open, of those that it opened
+	LastPull  time.Time    // when it was asked with success; zero: never
+	PullError string       // of the last try, "" when that had success
+	LastPush  time.Time    // when it was told with success; zero: never
+	PushError string       // of the last try, "" when that had success
+	LastNews  time.Time    // when records of it were taken last; zero: never
+	Applied   wins.Applied // what became of its records since the start
 }
 
 func newPartner(r *Replicator, cfg Partner) *partner {
@@ -278,22 +275,20 @@ func (p *partner) pullOn(ctx context.Context, l *line, t *Table, onTime bool, ar
 	if onTime {
 		p.r.gather(ctx)
 	}
-	return p.take(ctx, l.association, t, onTime, propagate)
+	return p.take(ctx, l.association, t, propagate)
 }
 
 // take fetches what a table has, and tells others if its sender asks for that.
-func (p *partner) take(ctx context.Context, a *association, t *Table, again bool, c Command) (left bool, err error) {
-	p.fetching.Lock()
-	obtained, left, err := p.r.fetch(ctx, p, a, t, again)
-	p.fetching.Unlock()
-	if obtained > 0 && c.propagates() {
+func (p *partner) take(ctx context.Context, a *association, t *Table, c Command) (left bool, err error) {
+	applied, left, err := p.r.fetch(ctx, p, a, t)
+	if applied.Changed() && c.propagates() {
 		p.r.propagate(p, t)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.status.Obtained += uint64(obtained)
-	if obtained > 0 {
-		p.status.LastRecord = time.Now()
+	p.status.Applied = plus(p.status.Applied, applied)
+	if applied.Changed() {
+		p.status.LastNews = time.Now()
 	}
 	if err == nil {
 		p.status.LastPull, p.status.PullError = time.Now(), ""

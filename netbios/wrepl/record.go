@@ -127,7 +127,11 @@ func (r *Record) Name() (netbios.Name, error) {
 	if octets[0] == suffixMaster {
 		octets[0], octets[lastIndex] = octets[lastIndex], octets[0]
 	}
-	scope, _, _ := strings.Cut(strings.TrimLeft(r.Label[lastIndex+1:], ".\x00"), "\x00")
+	scope := r.Label[lastIndex+1:]
+	if scope[0] == '.' || scope[0] == 0 {
+		scope = scope[1:]
+	}
+	scope, _, _ = strings.Cut(scope, "\x00")
 	return netbios.NameFromOctets(octets).WithScope(scope)
 }
 

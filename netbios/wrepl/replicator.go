@@ -1,11 +1,9 @@
 package wrepl
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,27 +96,25 @@ func (r *Replicator) Run(ctx context.Context) error {
 func (r *Replicator) Turned() uint64 { return r.turned.Load() }
 
 // version is that of this server.
-func (r *Replicator) version() uint64 { return r.store.Versions()[wins.IPv4{}] }
+func (r *Replicator) version() uint64 {
+	for _, v := range r.store.Versions() {
+		if v.Owner == (wins.IPv4{}) {
+			return v.Max
+		}
+	}
+	return 0
+}
 
 // table is what this server has, and the version of its own in it. begun is the server where the news began.
 func (r *Replicator) table(c Command, begun wins.IPv4) (t *Table, own uint64) {
 	t = &Table{Command: c, Rest: begun[:]}
-	for owner, version := range r.store.Versions() {
-		o := Owner{Addr: owner, Max: version, Type: 1}
-		if owner == (wins.IPv4{}) {
-			o.Addr, own = r.set.Address, version
+	for _, v := range r.store.Versions() {
+		o := Owner{Addr: v.Owner, Max: v.Max, Type: 1}
+		if v.Owner == (wins.IPv4{}) {
+			o.Addr, own = r.set.Address, v.Max
 		}
 		t.Owners = append(t.Owners, o)
 	}
-	slices.SortFunc(t.Owners, func(a, b Owner) int {
-		isOwn := func(o Owner) int {
-			if o.Addr == r.set.Address {
-				return 0
-			}
-			return 1
-		}
-		return cmp.Or(isOwn(a)-isOwn(b), slices.Compare(a.Addr[:], b.Addr[:]))
-	})
 	return t, own
 }
 

@@ -42,7 +42,7 @@ func TestInform(t *testing.T) {
 		if s := one.Status()[0]; s.Version != 2 || s.PushError != "" || s.PullError != "" || !s.LastPush.Equal(time.Now()) {
 			t.Errorf("status %+v", s)
 		}
-		if s := two.Status()[0]; s.Obtained != 2 || s.Owners != 1 || s.Accepted != 2 {
+		if s := two.Status()[0]; s.Applied.Stored != 2 || s.Owners != 1 || s.Accepted != 2 {
 			t.Errorf("status %+v", s)
 		}
 		return []*server{one, two}
@@ -142,9 +142,9 @@ func TestWhoKnowsMost(t *testing.T) {
 			for v := range i + 3 {
 				other := newMemory()
 				other.put(t, "MAIL<20>", "192.0.2.11")
-				for r := range other.Records(ip("0.0.0.0"), 0, 0) {
+				for r := range other.Records(ip("0.0.0.0"), 0, 9) {
 					r.Version, r.Owner = uint64(v+1), ip(x)
-					if err := s.Apply(t.Context(), ip(x), ip(x), []wins.Record{*r}); err != nil {
+					if _, err := s.Apply(t.Context(), wins.Replicas{Owner: ip(x), Records: []wins.Record{*r}}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -248,7 +248,7 @@ func TestAlreadyThere(t *testing.T) {
 		two := w.server(b, to(a))
 		time.Sleep(time.Minute)
 		r := wins.Record{Name: mustName(t, "MAIL<20>"), Owner: ip(a), Version: 1}
-		if err := two.Apply(t.Context(), ip(c), ip(a), []wins.Record{r}); err != nil {
+		if _, err := two.Apply(t.Context(), wins.Replicas{Owner: ip(a), Records: []wins.Record{r}}); err != nil {
 			t.Fatal(err)
 		}
 		version := one.put(t, "MAIL<20>", "192.0.2.11")
@@ -303,6 +303,23 @@ func TestUnsaved(t *testing.T) {
 		two.memory.mu.Unlock()
 		time.Sleep(2 * time.Minute)
 		same(t, "what the other one has", two.has(a), "MAIL<20> 192.0.2.11")
+		return []*server{one, two}
+	})
+}
+
+// TestVerify: from time to time an owner is asked for everything, though it has nothing new.
+func TestVerify(t *testing.T) {
+	world(t, func(t *testing.T, w *wire) []*server {
+		one, two := w.server(a, to(b)), w.server(b, to(a))
+		one.put(t, "MAIL<20>", "192.0.2.11")
+		time.Sleep(11 * 24 * time.Hour)
+		two.taken()
+		w.talk()
+		time.Sleep(2 * 24 * time.Hour)
+		same(t, "what came again", two.taken(), "MAIL<20> unique active H 1: 192.0.2.11 of 192.0.2.1 from 192.0.2.1")
+		if n := strings.Count(w.talk(), "record-query"); n != 1 {
+			t.Errorf("%d questions for records", n)
+		}
 		return []*server{one, two}
 	})
 }

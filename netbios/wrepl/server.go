@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"time"
@@ -124,7 +125,7 @@ func (r *Replicator) reply(ctx context.Context, p *partner, a *association, b Bo
 
 // follow asks for what a partner has announced, on the connection where it did.
 func (r *Replicator) follow(ctx context.Context, p *partner, a *association, t *Table) error {
-	_, err := p.take(ctx, a, t, false, t.Command)
+	_, err := p.take(ctx, a, t, t.Command)
 	if err == nil {
 		a.stop(StopDone)
 	}
@@ -139,7 +140,11 @@ func (r *Replicator) give(p *partner, a *association, q Owner) error {
 	}
 	version := r.version() // before the records are looked at, which may be newer
 	reply := &RecordReply{}
-	for rec := range r.store.Records(owner, q.Min, q.Max) {
+	high := q.Max
+	if high == 0 {
+		high = math.MaxUint64
+	}
+	for rec := range r.store.Records(owner, q.Min, high) {
 		wire, err := recordOf(rec, r.set.Address)
 		if err != nil {
 			r.noise.Warn().Err(err).Msg("a record is not replicated")
@@ -150,9 +155,7 @@ func (r *Replicator) give(p *partner, a *association, q Owner) error {
 	if err := a.write(reply); err != nil {
 		return err
 	}
-	if q.Max != 0 {
-		version = min(version, q.Max)
-	}
+	version = min(version, high)
 	if owner == (wins.IPv4{}) && q.Min <= version {
 		p.gave(version)
 	}

@@ -10,16 +10,16 @@ import (
 // Store is a WINS database as replication sees it. As in its records, the zero owner is this server; a Replicator
 // translates that to the server's own address and back. Its methods are called from any goroutine.
 type Store interface {
-	// Versions is the highest version of each owner's records that is known here, with that of this server, which is
-	// there even if it is 0.
-	Versions() map[wins.IPv4]uint64
-	// Records yields an owner's records with versions from least to most, active ones and tombstones; most 0 is no
-	// limit. Released records are not replicated.
-	Records(owner wins.IPv4, least, most uint64) iter.Seq[*wins.Record]
-	// Apply decides about the records of one owner, never this server, that a partner has sent; owners of members may
-	// be this server. It returns once what was taken is on stable storage. An error means that they should be asked for
-	// again; records that the rules or the policy do not take are no error.
-	Apply(ctx context.Context, partner, owner wins.IPv4, records []wins.Record) error
+	// Versions is the owner-version map, with that of this server.
+	Versions() []wins.OwnerVersion
+	// Next is the first version of an owner to ask for. With renew, the answer is the owner's own word or the best that
+	// can be had of it: from time to time it is asked for everything, to confirm what is here.
+	Next(owner wins.IPv4, renew bool) uint64
+	// Records yields an owner's records with versions from low to high, active ones and tombstones.
+	Records(owner wins.IPv4, low, high uint64) iter.Seq[*wins.Record]
+	// Apply decides about what a partner has sent, and returns once what was taken is on stable storage. On an error it
+	// is asked for again; that the rules or the policy do not take a record is none.
+	Apply(context.Context, wins.Replicas) (wins.Applied, error)
 	// Raise has the next version of this server be above the one given. It is called when a partner knows a higher one
 	// than this server has given out, as after the loss of its file.
 	Raise(ctx context.Context, version uint64) error
