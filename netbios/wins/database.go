@@ -22,6 +22,7 @@ type Database struct {
 	journal   journal.Log
 	guard     Guard
 	challenge Challenger
+	demand    Demander
 	settings  atomic.Pointer[Settings]
 	cur       atomic.Pointer[Snapshot]
 	queue     *queue
@@ -33,24 +34,31 @@ type Database struct {
 	held       *heldTable
 	outbox     outbox
 	challenges atomic.Int64 // under way
+	contesting atomic.Int64 // names that replicas and nodes contend for
+	applied    appliedCounters
 	since      atomic.Int64 // when the batch in hand was begun, in nanoseconds since 1970; 0: there is none
 
 	// What follows belongs to the writer.
 	edits    uint64
 	perAddr  map[IPv4]uint32 // records that an address is in
 	pending  map[netbios.Name]*pending
-	unsaved  map[netbios.Name]bool // records that are newer in memory than on disk; true: they have to get a new version
-	asks     context.Context       // ends with Run
-	asking   sync.WaitGroup
-	swept    int // the next leaf that the sweep looks at
-	reopened time.Time
-	delta    []byte
+	contests contests
+	// contradicted is when a role's record got a new version because of a partner.
+	contradicted map[netbios.Name]Stamp
+	unsaved      map[netbios.Name]bool // records that are newer in memory than on disk; true: they have to get a new version
+	asks         context.Context       // ends with Run
+	asking       sync.WaitGroup
+	swept        int // the next leaf that the sweep looks at
+	reopened     time.Time
+	delta        []byte
 }
 
 // Settings may be changed while the database runs.
 type Settings struct {
 	Timers Timers
 	Limits Limits
+	// Partners says that records are replicated: one of this server that is taken out leaves a tombstone for them.
+	Partners bool
 }
 
 // Limits bound what strangers can make of the database.
@@ -98,6 +106,7 @@ func Open(j journal.Log, set Settings, guard Guard, challenge Challenger, log ze
 		stopped: make(chan struct{}), opened: time.Now(), held: newHeldTable(),
 		outbox:  outbox{waiting: map[outKey]Out{}, wake: make(chan struct{}, 1)},
 		perAddr: map[IPv4]uint32{}, pending: map[netbios.Name]*pending{}, unsaved: map[netbios.Name]bool{},
+		contests: contests{of: map[netbios.Name]*contest{}}, contradicted: map[netbios.Name]Stamp{},
 	}
 	d.Configure(set)
 	l := newLoader(d)
@@ -153,6 +162,14 @@ func (l *loader) load(batch []byte) error {
 			if ip, o := u.owner(); u.err == nil {
 				l.owners[ip] = o
 			}
+		case tagRole:
+			if r := u.record(); u.err == nil {
+				l.roles.put(&r)
+			}
+		case tagRoleGone:
+			if n := u.name(); u.err == nil {
+				l.roles.remove(n)
+			}
 		case tagHeld:
 			if h := u.held(); u.err == nil {
 				l.d.held.Load(h)
@@ -180,9 +197,12 @@ func (l *loader) snapshot() *Snapshot {
 		Table: l.e.done(), Version: l.version, timers: &l.d.settings.Load().Timers,
 		roles: l.roles.done(), owners: l.owners, moved: make(chan struct{}),
 	}
+	for r := range s.roles.All() {
+		s.Version = max(s.Version, r.Version)
+	}
 	for r := range s.All() {
-		for i := range r.Len() {
-			l.d.perAddr[r.At(i).Addr]++
+		for a := range r.counted() {
+			l.d.perAddr[a]++
 		}
 		if r.Name.Suffix() == suffixMaster {
 			s.masters = append(s.masters, r.Name)
@@ -199,9 +219,14 @@ func (l *loader) snapshot() *Snapshot {
 	}
 	for _, o := range s.owners {
 		o.versions = o.versions.forEdit(1)
+		o.forget()
 	}
 	return s
 }
+
+// OnDemand has f tell nodes to give up names that they have lost to replicas; without it they find out by
+// themselves, at their next refresh. It has to be called before Run.
+func (d *Database) OnDemand(f Demander) { d.demand = f }
 
 // Count returns how many requests had an outcome.
 func (d *Database) Count(op Op, o Outcome) uint64 { return d.counters[op][o].Load() }

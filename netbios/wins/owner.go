@@ -1,8 +1,11 @@
 package wins
 
 import (
+	"context"
+	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -25,12 +28,10 @@ type OwnerVersion struct {
 	Owner IPv4 // zero for this server
 	// Max is the highest version here: for partners.
 	Max uint64
-	// Seen is the highest one that was looked at, Max or more. What is asked for begins after it: what was kept
-	// out is not asked for again until the policy or the world changes, when Seen goes back to before it. It is
-	// Max for this server.
+	// Seen is the highest one up to which all were looked at, kept or not. It goes back to before what was kept out
+	// when the policy or the world changes. It is Max for this server.
 	Seen uint64
-	// Verified is when all of its records were looked at last, by an [Replicas] with Renew from version 0 on. A
-	// record that the owner does not confirm within Timers.Verify is answered no longer.
+	// Verified is when all of its records were looked at last, by the owner's own word.
 	Verified Stamp
 	Records  int
 }
@@ -43,11 +44,21 @@ func (s *Snapshot) Versions() []OwnerVersion {
 		if ip == (IPv4{}) {
 			v.Max, v.Seen = s.Version, s.Version
 		}
-		v.Seen = max(v.Seen, v.Max)
 		out = append(out, v)
 	}
 	slices.SortFunc(out, func(a, b OwnerVersion) int { return a.Owner.Addr().Compare(b.Owner.Addr()) })
 	return out
+}
+
+// Next is the first version of an owner to ask a partner for: the one after all that were looked at. When half of the
+// time is over in which the owner has to confirm its records it is 1, if renew says that the partner is the owner,
+// or that the owner is no partner: see Replicas.Renew. There is nothing to ask for if the partner has less.
+func (s *Snapshot) Next(of IPv4, renew bool, now Stamp) uint64 {
+	o := s.owners[of]
+	if o == nil || renew && now >= o.verified.add(s.timers.Verify/2) {
+		return 1
+	}
+	return o.seen + 1
 }
 
 // Moved is closed when a later snapshot has a higher Version: partners have something to ask for.
@@ -96,6 +107,29 @@ func (r *Record) hide(isHidden func(IPv4) bool) bool {
 	return r.Len() > 0 || r.State == Tombstone
 }
 
+// Raise has the next version of this server be above one that partners have of it: they would take nothing that is
+// not newer.
+func (d *Database) Raise(ctx context.Context, version uint64) error {
+	if version > maxVersion {
+		return fmt.Errorf("version %d leaves no room for others", version)
+	}
+	return d.change(ctx, func(w *work) {
+		if version > w.version {
+			w.version, w.changed = version, true
+		}
+	})
+}
+
+// maxVersion is the highest version that this server takes from others for its own.
+const maxVersion = math.MaxUint64 >> 8
+
+// forget has everything asked for again that waited when the process ended.
+func (o *owner) forget() {
+	if o.waitsFrom > 0 {
+		o.seen, o.waitsFrom = min(o.seen, o.waitsFrom-1), 0
+	}
+}
+
 // owner returns what is known of a name server, ready to be changed.
 func (w *work) owner(ip IPv4) *owner {
 	if o := w.owners[ip]; o != nil {
@@ -105,7 +139,7 @@ func (w *work) owner(ip IPv4) *owner {
 	if before := w.before.owners[ip]; before != nil {
 		*o = *before
 	}
-	o.versions = o.versions.forEdit(w.edit.edit)
+	o.versions, w.changed = o.versions.forEdit(w.edit.edit), true
 	if w.owners == nil {
 		w.owners = map[IPv4]*owner{}
 	}

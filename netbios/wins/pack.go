@@ -19,9 +19,9 @@ const (
 	tagHeldGone = 5
 	tagOut      = 6 // what a server behind is to be told
 	tagOutGone  = 7
-	tagCount    = 8 // about how many records there are, at the begin of a base
-	tagOwner    = 9 // how far another server's records were looked at
-	tagRole     = 10
+	tagCount    = 8  // about how many records there are, at the begin of a base
+	tagOwner    = 9  // how far another server's records were looked at
+	tagRole     = 10 // a record that is for partners alone
 	tagRoleGone = 11
 )
 
@@ -48,12 +48,16 @@ func appendText(dst []byte, s string) []byte {
 
 func appendStamp(dst []byte, s Stamp) []byte { return binary.BigEndian.AppendUint32(dst, uint32(s)) }
 
-func appendRecord(dst []byte, r *Record) []byte {
+func appendRecord(dst []byte, r *Record) []byte { return appendFields(append(dst, tagRecord), r) }
+
+func appendRole(dst []byte, r *Record) []byte { return appendFields(append(dst, tagRole), r) }
+
+func appendFields(dst []byte, r *Record) []byte {
 	bits := byte(r.Kind) | byte(r.State)<<2
 	if r.Static {
 		bits |= 1 << 4
 	}
-	dst = append(dst, tagRecord, bits, byte(r.Node>>8))
+	dst = append(dst, bits, byte(r.Node>>8))
 	dst = appendName(dst, r.Name)
 	dst = append(dst, r.Owner[:]...)
 	dst = binary.AppendUvarint(dst, r.Version)
@@ -75,6 +79,10 @@ func appendOwner(dst []byte, ip IPv4, o *owner) []byte {
 		dst = binary.AppendUvarint(dst, v)
 	}
 	return appendStamp(dst, o.verified)
+}
+
+func appendRoleGone(dst []byte, n netbios.Name) []byte {
+	return appendName(append(dst, tagRoleGone), n)
 }
 
 func appendHeld(dst []byte, h *Held) []byte {
@@ -189,8 +197,11 @@ func (u *unpacker) record() Record {
 	r := Record{Kind: Kind(bits & 3), State: State(bits >> 2 & 3), Static: bits&(1<<4) != 0, Node: netbios.NodeFlags(node) << 8}
 	r.Name, r.Owner, r.Version, r.Ends = u.name(), u.ip(), u.uvarint(), u.stamp()
 	n := int(u.octet())
-	if r.State == gone || n == 0 || n > MaxMembers {
+	if r.State == gone || n == 0 && r.State == Active || n > MaxMembers {
 		u.err = errFormat
+		return r
+	}
+	if n == 0 {
 		return r
 	}
 	r.first = u.member()

@@ -145,6 +145,7 @@ func TestPackMalformed(t *testing.T) {
 	}
 	empty, zero := r, r
 	empty.SetMembers(nil)
+	empty.State = Active
 	zero.SetMembers([]Member{{}})
 	for name, batch := range map[string][]byte{
 		"tag 0":                 {0},

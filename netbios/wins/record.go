@@ -1,6 +1,7 @@
 package wins
 
 import (
+	"iter"
 	"math"
 	"net/netip"
 	"time"
@@ -141,6 +142,21 @@ func (r *Record) Index(a IPv4) int {
 	return -1
 }
 
+// counted yields the addresses that count against the limit of records of one address: that of a group which another
+// server has is nobody's in particular.
+func (r *Record) counted() iter.Seq[IPv4] {
+	return func(yield func(IPv4) bool) {
+		if r.Kind == Group && r.Owner != (IPv4{}) {
+			return
+		}
+		for i := range r.Len() {
+			if !yield(r.At(i).Addr) {
+				return
+			}
+		}
+	}
+}
+
 // Members returns all addresses.
 func (r *Record) Members() []Member {
 	out := make([]Member, r.Len())
@@ -216,6 +232,9 @@ func (r *Record) stateAt(now Stamp, t *Timers) (State, Stamp) {
 		case Active:
 			ends = ends.add(t.ExtinctionInterval)
 		case Released:
+			if r.Owner != (IPv4{}) {
+				return gone, ends // a tombstone of another server is that server's word
+			}
 			ends = ends.add(t.ExtinctionTimeout)
 		}
 		state++
