@@ -60,6 +60,8 @@ var closed = map[string][]string{
 	"policy/audit":    {"netbios", "netbios/nbpcap", "registry", "registry/tsig", "policy", "policy/finding"},
 	"registry/tsig":   {},
 
+	"netbios/wrepl":               {"netbios", "netbios/wins"},
+	"registry/push/wrepl":         {"netbios", "netbios/nbns", "registry", "registry/push"},
 	"registry/push":               {"registry", "registry/store/journal"},
 	"registry/updates":            {"registry/held", "registry/store/journal"},
 	"registry/updates/updatesctl": {"registry", "registry/control", "registry/held", "registry/updates", "registry/zone"},

@@ -48,6 +48,8 @@ type Guard struct {
 	zones   zonesService
 	updates *updateService
 	push    *pushService
+	// replicas exchanges WINS records with partners.
+	replicas replication
 
 	policies policyFile
 	answers  atomic.Pointer[answerChoice]
@@ -128,11 +130,6 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	if g.push, err = openPush(cfg.Store.Push, g, log); err != nil {
 		return nil, errors.Join(err, g.closeFiles())
 	}
-	targets, err := g.targets(cfg)
-	if err != nil {
-		return nil, errors.Join(err, g.closeFiles())
-	}
-	g.push.Configure(targets)
 	g.updates.put(settings)
 	g.startWith(loaded.policy)
 	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, log))
@@ -142,14 +139,25 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	g.notify = &notifier{zones: g.zones.db, log: log, settle: settle}
 	g.netbios.server = &nbns.Server{Snapshot: g.reg.Snapshot, Log: log}
 	g.netbios.tasks = &g.tasks
-	if g.wins, err = openWINS(cfg.NetBIOS.WINS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
+	if g.wins, err = openWINS(cfg.NetBIOS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
 		cancel()
 		return nil, errors.Join(err, g.closeFiles())
 	}
 	g.netbios.wins = g.wins
-	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
+	g.replicas = replication{snapshot: g.reg.Snapshot, log: log, ctx: ctx, tasks: &g.tasks}
+	if g.wins != nil {
+		g.replicas.db = g.wins.db
+	}
+	targets, err := g.targets(cfg)
+	if err != nil {
+		cancel()
+		return nil, errors.Join(err, g.closeFiles())
+	}
+	g.push.Configure(targets)
+	if err := errors.Join(g.netbios.apply(ctx, cfg.NetBIOS), g.replicas.apply(cfg.NetBIOS.Replication)); err != nil {
 		cancel()
 		g.netbios.closeAllBut(nil)
+		g.tasks.Wait()
 		return nil, errors.Join(err, g.closeFiles())
 	}
 	g.runWINS(ctx)
@@ -415,8 +423,11 @@ func (g *Guard) putInForce(content []byte) error {
 	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
 		return errors.Join(err, closeDrivers(targets))
 	}
-	if err := g.reg.Configure(ctx, cfg.World); err != nil {
+	if err := g.replicas.apply(cfg.NetBIOS.Replication); err != nil {
 		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS))
+	}
+	if err := g.reg.Configure(ctx, cfg.World); err != nil {
+		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS), g.replicas.apply(g.cfg.NetBIOS.Replication))
 	}
 	g.push.Configure(targets)
 	g.zones.follow()
@@ -426,7 +437,7 @@ func (g *Guard) putInForce(content []byte) error {
 	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, g.log))
 	ApplyLog(cfg.Log)
 	g.configureSources(cfg)
-	g.reconfigureWINS(cfg.NetBIOS.WINS)
+	g.reconfigureWINS(cfg.NetBIOS)
 	return nil
 }
 

@@ -55,7 +55,7 @@ func (g *Guard) targets(cfg *config.Config) ([]push.Target, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(append(problems, closeDrivers(out))...)
 	}
-	return out, nil
+	return append(out, g.replicas.targets(cfg.NetBIOS.Replication)...), nil
 }
 
 func closeDrivers(targets []push.Target) error {
