@@ -62,6 +62,8 @@ var closed = map[string][]string{
 	"policy/audit":     {"netbios", "netbios/nbpcap", "registry", "registry/tsig", "policy", "policy/finding"},
 	"registry/tsig":    {},
 
+	"netbios/wrepl":               {"netbios", "netbios/wins"},
+	"registry/push/wrepl":         {"netbios", "netbios/nbns", "registry", "registry/push"},
 	"registry/push":               {"registry", "registry/store/journal"},
 	"registry/push/update":        {"registry", "registry/config", "registry/primary", "registry/push", "registry/push/dnsask"},
 	"registry/push/dnsask":        {"registry", "registry/push", "registry/tsig"},

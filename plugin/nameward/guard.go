@@ -49,6 +49,8 @@ type Guard struct {
 	zones   zonesService
 	updates *updateService
 	push    *pushService
+	// replicas exchanges WINS records with partners.
+	replicas replication
 
 	policies policyFile
 	answers  atomic.Pointer[answerChoice]
@@ -139,11 +141,6 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	}
 	g.notify = notify.New(g.zones.db, settle, log)
 	g.notify.Use(loaded.keys)
-	targets, err := g.targets(cfg)
-	if err != nil {
-		return nil, errors.Join(err, g.closeFiles())
-	}
-	g.push.Configure(targets)
 	g.updates.put(settings)
 	g.startWith(loaded.policy)
 	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, log))
@@ -152,14 +149,25 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	g.files, g.probes = file.New(g.reg, log), probe.New(g.reg, log)
 	g.netbios.server = &nbns.Server{Snapshot: g.reg.Snapshot, Log: log}
 	g.netbios.tasks = &g.tasks
-	if g.wins, err = openWINS(cfg.NetBIOS.WINS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
+	if g.wins, err = openWINS(cfg.NetBIOS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
 		cancel()
 		return nil, errors.Join(err, g.closeFiles())
 	}
 	g.netbios.wins = g.wins
-	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
+	g.replicas = replication{snapshot: g.reg.Snapshot, log: log, ctx: ctx, tasks: &g.tasks}
+	if g.wins != nil {
+		g.replicas.db = g.wins.db
+	}
+	targets, err := g.targets(cfg)
+	if err != nil {
+		cancel()
+		return nil, errors.Join(err, g.closeFiles())
+	}
+	g.push.Configure(targets)
+	if err := errors.Join(g.netbios.apply(ctx, cfg.NetBIOS), g.replicas.apply(cfg.NetBIOS.Replication)); err != nil {
 		cancel()
 		g.netbios.closeAllBut(nil)
+		g.tasks.Wait()
 		return nil, errors.Join(err, g.closeFiles())
 	}
 	g.runWINS(ctx)
@@ -430,10 +438,13 @@ func (g *Guard) putInForce(content []byte) error {
 	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
 		return errors.Join(err, closeDrivers(targets))
 	}
+	if err := g.replicas.apply(cfg.NetBIOS.Replication); err != nil {
+		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS))
+	}
 	before := g.notify.Use(keys)
 	if err := g.reg.Configure(ctx, cfg.World); err != nil {
 		g.notify.Use(before)
-		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS))
+		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS), g.replicas.apply(g.cfg.NetBIOS.Replication))
 	}
 	g.push.Configure(targets)
 	g.zones.follow()
@@ -443,7 +454,7 @@ func (g *Guard) putInForce(content []byte) error {
 	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, g.log))
 	ApplyLog(cfg.Log)
 	g.configureSources(cfg)
-	g.reconfigureWINS(cfg.NetBIOS.WINS)
+	g.reconfigureWINS(cfg.NetBIOS)
 	return nil
 }
 

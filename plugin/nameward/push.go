@@ -60,7 +60,7 @@ func (g *Guard) targets(cfg *config.Config) ([]push.Target, error) {
 	for _, s := range cfg.Push.Secondaries {
 		out = append(out, push.Target{Name: s.Name, Kind: "notify", Driver: g.notify.Driver(s.Addr), Check: config.DefaultCheck})
 	}
-	return out, nil
+	return append(out, g.replicas.targets(cfg.NetBIOS.Replication)...), nil
 }
 
 func closeDrivers(targets []push.Target) error {

@@ -103,6 +103,7 @@ func (c *checker) config(r *rawConfig) *Config {
 		c.d.Problemf(r.socket.At, "the path of the control socket has %d octets, %d is the most for a socket: write a shorter one", n, maxSocket)
 	}
 	out.NetBIOS.WINS = c.wins(r, out)
+	out.NetBIOS.Replication = c.replication(&r.netbios.wrepl, out)
 	if r.policy.OK {
 		out.Policy = relativeTo(c.file, r.policy.Value)
 	}

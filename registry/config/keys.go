@@ -45,6 +45,8 @@ func Keys() []string {
 	add("netbios.node_status", statusShape.Keys())
 	add("netbios.wins", winsShape.Keys())
 	add("netbios.wins.limits", limitsShape.Keys())
+	add("netbios.wrepl", wreplShape.Keys())
+	add("netbios.wrepl.partners[]", partnerShape.Keys())
 	add("answers", answersShape.Keys())
 	add("answers.rebinding", rebindingShape.Keys())
 	add("control", controlShape.Keys())
