@@ -22,7 +22,10 @@ type Target struct {
 	Check  time.Duration // how often it is asked whether it still answers right; 0: never
 	Repair bool          // what somebody else wrote there is written over
 
-	Hook *Hook
+	Hook    *Hook
+	Webhook *Webhook
+	ARP     *ARP
+	Cache   *Cache
 }
 
 // Kind is the key that says what the target is.
@@ -61,6 +64,9 @@ type targetKind struct {
 // targetKinds lists the kinds in the order in which people are told of them.
 var targetKinds = []targetKind{
 	{"hook", func(t *Target) bool { return t.Hook != nil }, readHook, (*checker).hook},
+	{"webhook", func(t *Target) bool { return t.Webhook != nil }, readWebhook, (*checker).webhook},
+	{"arp", func(t *Target) bool { return t.ARP != nil }, readARP, (*checker).arp},
+	{"cache", func(t *Target) bool { return t.Cache != nil }, readCache, (*checker).cache},
 }
 
 const (
