@@ -12,6 +12,7 @@ import (
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/push"
+	"github.com/nameward/nameward/registry/push/dnsask"
 	"github.com/nameward/nameward/registry/push/notice"
 )
 
@@ -22,7 +23,9 @@ type Driver struct {
 }
 
 // New makes the driver of a target.
-func New(c *config.Hook) *Driver { return &Driver{c.Command, c.Timeout} }
+func New(c *config.Hook) push.Driver {
+	return dnsask.With(&Driver{c.Command, c.Timeout}, c.Verify.DNS)
+}
 
 // Content implements push.Driver.
 func (*Driver) Content(_ *registry.Snapshot, role *registry.RoleState) string {

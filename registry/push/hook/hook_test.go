@@ -22,7 +22,7 @@ import (
 )
 
 // sh is a hook whose program is a script; $1 is a directory of the test.
-func sh(t *testing.T, timeout time.Duration, script string) (d *Driver, dir string) {
+func sh(t *testing.T, timeout time.Duration, script string) (d push.Driver, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	return New(&config.Hook{Command: []string{"/bin/sh", "-c", script, "sh", dir}, Timeout: timeout}), dir
