@@ -3,14 +3,11 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +17,8 @@ import (
 	"github.com/nameward/nameward/registry/push"
 	"github.com/nameward/nameward/registry/push/dnsask"
 	"github.com/nameward/nameward/registry/push/notice"
-	"github.com/nameward/nameward/registry/push/secretfile"
+	"github.com/nameward/nameward/registry/push/said"
+	"github.com/nameward/nameward/registry/push/trust"
 )
 
 // Driver sends the POSTs. It implements push.Driver.
@@ -28,16 +26,15 @@ type Driver struct {
 	url, secret, ca string
 	timeout         time.Duration
 
-	notBefore time.Time    // what Retry-After has said
-	client    *http.Client // for the certificates in roots
-	roots     []byte
+	notBefore time.Time // what Retry-After has said
+	client    func(ca string) (*http.Client, error)
 }
 
 // New makes the driver of a target.
 func New(c *config.Webhook) push.Driver { return dnsask.With(newDriver(c), c.Verify.DNS) }
 
 func newDriver(c *config.Webhook) *Driver {
-	return &Driver{url: c.URL, secret: c.Secret, ca: c.CA, timeout: c.Timeout}
+	return &Driver{url: c.URL, secret: c.Secret, ca: c.CA, timeout: c.Timeout, client: trust.Client}
 }
 
 // Content implements push.Driver.
@@ -62,16 +59,8 @@ func (d *Driver) Push(ctx context.Context, items []*push.Item) {
 	}
 }
 
-const (
-	// maxReply is how much is read of what a service says to a failure, in octets.
-	maxReply = 4 * maxSaid
-	// maxHeader bounds the header of a reply in octets.
-	maxHeader = 32 << 10
-	// maxRetryAfter bounds how long a service may put deliveries off.
-	maxRetryAfter = time.Minute
-	idle          = 30 * time.Second
-	maxSaid       = 120 // runes of a reply that become part of a failure
-)
+// maxRetryAfter bounds how long a service may put deliveries off.
+const maxRetryAfter = time.Minute
 
 func (d *Driver) post(ctx context.Context, id string, body []byte) error {
 	if wait := time.Until(d.notBefore); wait > 0 {
@@ -81,10 +70,11 @@ func (d *Driver) post(ctx context.Context, id string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	client, err := d.clientNow()
+	client, err := d.client(d.ca)
 	if err != nil {
 		return err
 	}
+	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
 	if err != nil {
 		return plain(ctx, err)
@@ -96,8 +86,8 @@ func (d *Driver) post(ctx context.Context, id string, body []byte) error {
 	if wait := retryAfter(resp.Header.Get("Retry-After"), time.Now()); wait > 0 {
 		d.notBefore = time.Now().Add(min(wait, maxRetryAfter))
 	}
-	said, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply)) // it is an extra
-	return errors.New(strings.TrimRight(fmt.Sprintf("the service says %s: %s", resp.Status, visible(said)), ": "))
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, said.Most)) // it is an extra
+	return errors.New(strings.TrimRight(fmt.Sprintf("the service says %s: %s", resp.Status, said.Line(text)), ": "))
 }
 
 // plain is the error of a client without the URL: some have a secret in it.
@@ -112,7 +102,7 @@ func plain(ctx context.Context, err error) error {
 }
 
 func (d *Driver) request(ctx context.Context, id string, body []byte) (*http.Request, error) {
-	text, err := secretfile.Read(d.secret)
+	text, err := trust.Secret(d.secret)
 	if err != nil {
 		return nil, err
 	}
@@ -133,45 +123,6 @@ func (d *Driver) request(ctx context.Context, id string, body []byte) (*http.Req
 	return req, nil
 }
 
-// clientNow returns the client, a new one when the file of certificates has changed.
-func (d *Driver) clientNow() (*http.Client, error) {
-	var roots []byte
-	if d.ca != "" {
-		var err error
-		if roots, err = os.ReadFile(d.ca); err != nil {
-			return nil, err
-		}
-	}
-	if d.client != nil && bytes.Equal(roots, d.roots) {
-		return d.client, nil
-	}
-	client, err := newClient(d.ca, roots)
-	if err != nil {
-		return nil, err
-	}
-	if d.client != nil {
-		d.client.CloseIdleConnections()
-	}
-	d.client, d.roots = client, roots
-	return client, nil
-}
-
-func newClient(ca string, roots []byte) (*http.Client, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if ca != "" {
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(roots) {
-			return nil, fmt.Errorf("%s has no certificate in PEM", ca)
-		}
-	}
-	return &http.Client{
-		Transport: &http.Transport{
-			TLSClientConfig: conf, ForceAttemptHTTP2: true, MaxIdleConns: 1, IdleConnTimeout: idle, MaxResponseHeaderBytes: maxHeader,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
-}
-
 // retryAfter reads seconds or a date, RFC 9110, Section 10.2.3; 0 for anything else.
 func retryAfter(value string, now time.Time) time.Duration {
 	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
@@ -181,10 +132,4 @@ func retryAfter(value string, now time.Time) time.Duration {
 		return at.Sub(now)
 	}
 	return 0
-}
-
-// visible is the beginning of what a service said, on one line.
-func visible(said []byte) string {
-	runes := []rune(strings.Join(strings.Fields(strings.ToValidUTF8(string(said), "?")), " "))
-	return strings.Trim(strconv.Quote(string(runes[:min(len(runes), maxSaid)])), `"`)
 }

@@ -10,9 +10,9 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/nameward/nameward/registry/push/said"
 	"github.com/nameward/nameward/registry/tsig"
 )
 
@@ -30,7 +30,6 @@ const (
 	maxReply = 64 << 10
 	// validity is how long a message is good, as rndc has it.
 	validity = time.Minute
-	maxText  = 200 // runes of what named says that become part of an error
 )
 
 // Dial connects to a control channel. What is done over the connection ends with ctx.
@@ -87,7 +86,7 @@ func (c *Conn) Do(command string) (text string, err error) {
 		return "", errors.New("the reply is of another connection")
 	}
 	if result := reply["_data.result"]; result != "0" {
-		return "", &Refused{command, visible(reply["_data.err"]), visible(result)}
+		return "", &Refused{command, said.Line([]byte(reply["_data.err"])), said.Line([]byte(result))}
 	}
 	return reply["_data.text"], nil
 }
@@ -101,12 +100,6 @@ func (r *Refused) Error() string {
 		why = "result " + r.Result
 	}
 	return fmt.Sprintf("%s: named says: %s", r.Command, why)
-}
-
-func visible(text string) string {
-	runes := []rune(strings.ToValidUTF8(strings.TrimSpace(text), "?"))
-	runes = runes[:min(len(runes), maxText)]
-	return strings.Trim(strconv.Quote(string(runes)), `"`)
 }
 
 func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
