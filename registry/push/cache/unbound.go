@@ -66,7 +66,7 @@ func (u *unbound) command(ctx context.Context, conf *tls.Config, command string)
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err != nil {
-		return err
+		return cause(ctx, err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
@@ -74,16 +74,16 @@ func (u *unbound) command(ctx context.Context, conf *tls.Config, command string)
 		conn = tls.Client(conn, conf)
 	}
 	if _, err := io.WriteString(conn, unboundMagic+command+"\n"); err != nil {
-		return err
+		return cause(ctx, err)
 	}
 	answer, err := io.ReadAll(io.LimitReader(conn, said.Most))
-	if err := unboundSays(answer, command); err == nil || len(answer) > 0 {
-		return err
+	switch {
+	case err != nil:
+		return cause(ctx, err)
+	case len(answer) > 0:
+		return unboundSays(answer, command)
 	}
-	if err == nil {
-		err = errors.New("unbound closes the connection without a word: is control over TLS, and has it the right certificates?")
-	}
-	return err
+	return errors.New("unbound closes the connection without a word: is control over TLS, and has it the right certificates?")
 }
 
 // unboundSays is nil for an answer of "ok".

@@ -9,12 +9,12 @@ import (
 
 // Verifying is a driver that cannot ask its target, and whose work shows at a name server with authority.
 type Verifying struct {
-	push.Driver
+	push.Patient
 	Server netip.AddrPort
 }
 
 // With gives a driver a server to be verified at; with the zero server it stays as it is.
-func With(d push.Driver, server netip.AddrPort) push.Driver {
+func With(d push.Patient, server netip.AddrPort) push.Driver {
 	if !server.IsValid() {
 		return d
 	}

@@ -32,6 +32,9 @@ func (*Driver) Content(_ *registry.Snapshot, role *registry.RoleState) string {
 	return notice.Content(role)
 }
 
+// Patience implements push.Patient.
+func (d *Driver) Patience() time.Duration { return d.timeout + grace }
+
 // Push runs the program once for all items.
 func (d *Driver) Push(ctx context.Context, items []*push.Item) {
 	for _, it := range items {

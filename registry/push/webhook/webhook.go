@@ -42,6 +42,9 @@ func (*Driver) Content(_ *registry.Snapshot, role *registry.RoleState) string {
 	return notice.Content(role)
 }
 
+// Patience implements push.Patient.
+func (d *Driver) Patience() time.Duration { return d.timeout + time.Second }
+
 // Push sends one POST for all items.
 func (d *Driver) Push(ctx context.Context, items []*push.Item) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, fmt.Errorf("no answer within %s", d.timeout))

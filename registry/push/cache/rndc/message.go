@@ -151,7 +151,8 @@ func cutValue(b []byte) (key string, kind byte, value, rest []byte, err error) {
 	if len(b) < 1 || len(b) < 1+int(b[0])+5 {
 		return "", 0, nil, nil, errCut
 	}
-	key, b = string(b[1:1+b[0]]), b[1+b[0]:]
+	end := 1 + int(b[0])
+	key, b = string(b[1:end]), b[end:]
 	kind = b[0]
 	if kind > kindList {
 		return "", 0, nil, nil, fmt.Errorf("%.40q has a value of kind %d, which is none", key, kind)
