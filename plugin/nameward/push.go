@@ -8,7 +8,11 @@ import (
 
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/push"
+	"github.com/nameward/nameward/registry/push/arp"
+	"github.com/nameward/nameward/registry/push/cache"
+	"github.com/nameward/nameward/registry/push/hook"
 	"github.com/nameward/nameward/registry/push/pushctl"
+	"github.com/nameward/nameward/registry/push/webhook"
 	"github.com/nameward/nameward/registry/store/journal"
 )
 
@@ -71,6 +75,14 @@ func closeDrivers(targets []push.Target) error {
 // driverOf opens the driver of one target, which connects when it is first used.
 func (g *Guard) driverOf(t *config.Target) (push.Driver, error) {
 	switch {
+	case t.Hook != nil:
+		return hook.New(t.Hook), nil
+	case t.Webhook != nil:
+		return webhook.New(t.Webhook), nil
+	case t.ARP != nil:
+		return arp.New(t.ARP)
+	case t.Cache != nil:
+		return cache.New(t.Cache), nil
 	}
 	return nil, fmt.Errorf("nothing carries changes to %s in this version", t.Kind())
 }
