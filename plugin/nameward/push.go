@@ -8,8 +8,12 @@ import (
 
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/push"
+	"github.com/nameward/nameward/registry/push/arp"
+	"github.com/nameward/nameward/registry/push/cache"
+	"github.com/nameward/nameward/registry/push/hook"
 	"github.com/nameward/nameward/registry/push/pushctl"
 	pushupdate "github.com/nameward/nameward/registry/push/update"
+	"github.com/nameward/nameward/registry/push/webhook"
 	"github.com/nameward/nameward/registry/push/winsclient"
 	"github.com/nameward/nameward/registry/store/journal"
 )
@@ -80,6 +84,14 @@ func (g *Guard) driverOf(t *config.Target) (push.Driver, error) {
 		return pushupdate.New(*t.Update, t.Repair, g.Snapshot)
 	case t.WINS != nil:
 		return winsclient.New(t, g.log), nil
+	case t.Hook != nil:
+		return hook.New(t.Hook), nil
+	case t.Webhook != nil:
+		return webhook.New(t.Webhook), nil
+	case t.ARP != nil:
+		return arp.New(t.ARP)
+	case t.Cache != nil:
+		return cache.New(t.Cache), nil
 	}
 	return nil, fmt.Errorf("nothing carries changes to %s in this version", t.Kind())
 }

@@ -23,9 +23,12 @@ type Target struct {
 	Check  time.Duration // how often it is asked whether it still answers right; 0: never
 	Repair bool          // what somebody else wrote there is written over
 
-	Hook   *Hook
-	Update *Update
-	WINS   *WINSTarget
+	Hook    *Hook
+	Update  *Update
+	WINS    *WINSTarget
+	Webhook *Webhook
+	ARP     *ARP
+	Cache   *Cache
 }
 
 // Kind is the key that says what the target is.
@@ -66,6 +69,9 @@ var targetKinds = []targetKind{
 	{"hook", func(t *Target) bool { return t.Hook != nil }, readHook, (*checker).hook},
 	{"update", func(t *Target) bool { return t.Update != nil }, readUpdate, (*checker).updateTarget},
 	{"wins", func(t *Target) bool { return t.WINS != nil }, readWINSTarget, (*checker).winsTarget},
+	{"webhook", func(t *Target) bool { return t.Webhook != nil }, readWebhook, (*checker).webhook},
+	{"arp", func(t *Target) bool { return t.ARP != nil }, readARP, (*checker).arp},
+	{"cache", func(t *Target) bool { return t.Cache != nil }, readCache, (*checker).cache},
 }
 
 const (
