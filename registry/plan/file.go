@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/netip"
@@ -14,17 +16,17 @@ import (
 
 // document is a plan's file.
 type document struct {
-	Plan    string     `yaml:"plan"`
-	Made    string     `yaml:"made"`
-	By      string     `yaml:"by,omitempty"`
-	Change  uint64     `yaml:"change"`
-	TTL     string     `yaml:"ttl"`
-	Wait    string     `yaml:"wait"`
-	Roles   []roleDoc  `yaml:"roles"`
-	Targets []yamlPair `yaml:"targets"`
-	Checks  []string   `yaml:"checks"`
-	Notes   []string   `yaml:"notes,omitempty"`
-	Digest  string     `yaml:"digest"`
+	Plan    string      `yaml:"plan"`
+	Made    string      `yaml:"made"`
+	By      string      `yaml:"by,omitempty"`
+	Change  uint64      `yaml:"change"`
+	TTL     string      `yaml:"ttl"`
+	Wait    string      `yaml:"wait"`
+	Roles   []roleDoc   `yaml:"roles"`
+	Targets []targetDoc `yaml:"targets"`
+	Checks  []string    `yaml:"checks"`
+	Notes   []string    `yaml:"notes,omitempty"`
+	Digest  string      `yaml:"digest"`
 }
 
 type roleDoc struct {
@@ -40,7 +42,7 @@ type roleDoc struct {
 	Negative string   `yaml:"negative,omitempty"`
 }
 
-type yamlPair struct {
+type targetDoc struct {
 	Name string `yaml:"name"`
 	Kind string `yaml:"kind"`
 }
@@ -51,11 +53,11 @@ const header = `# A planned switchover. "nameward plan show FILE" says what has 
 # may take to let go of the old answers. epoch is that of the role after it. It cannot be edited: make a new one.
 `
 
-// Write writes the plan as [Read] reads it.
-func (p *Plan) Write(w io.Writer) error {
+// document is the plan as its file has it, without a digest.
+func (p *Plan) document() document {
 	doc := document{
 		Plan: p.ID, Made: p.Made.Format(time.RFC3339), By: p.By, Change: p.Change, TTL: span(p.TTL), Wait: yamlat.Span(p.Wait()),
-		Checks: p.Checks, Notes: p.Notes, Digest: p.Digest(),
+		Targets: []targetDoc{}, Checks: p.Checks, Notes: p.Notes,
 	}
 	for _, r := range p.Roles {
 		d := roleDoc{
@@ -68,8 +70,25 @@ func (p *Plan) Write(w io.Writer) error {
 		doc.Roles = append(doc.Roles, d)
 	}
 	for _, t := range p.Targets {
-		doc.Targets = append(doc.Targets, yamlPair(t))
+		doc.Targets = append(doc.Targets, targetDoc(t))
 	}
+	return doc
+}
+
+// Digest is that of all that the plan says: one that was edited, or cut short, has another one.
+func (p *Plan) Digest() string {
+	raw, err := yaml.Marshal(p.document())
+	if err != nil {
+		panic(err) // plain data
+	}
+	sum := sha256.Sum256(raw)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Write writes the plan as [Read] reads it.
+func (p *Plan) Write(w io.Writer) error {
+	doc := p.document()
+	doc.Digest = p.Digest()
 	if _, err := io.WriteString(w, header); err != nil {
 		return err
 	}
@@ -94,6 +113,7 @@ func texts(addrs []netip.Addr) []string {
 // raw is a plan while it is read.
 type raw struct {
 	Plan
+	wait   time.Duration
 	digest yamlat.Item[string]
 }
 
@@ -105,7 +125,7 @@ var planShape = yamlat.Shape[raw]{
 		{Key: "by", Set: func(d *yamlat.D, n *yamlat.Node, r *raw) { r.By = d.String(n).Value }},
 		{Key: "change", Required: true, Set: func(d *yamlat.D, n *yamlat.Node, r *raw) { r.Change = d.Uint64(n).Value }},
 		{Key: "ttl", Required: true, Set: func(d *yamlat.D, n *yamlat.Node, r *raw) { r.TTL = seconds(d, n) }},
-		{Key: "wait", Required: true, Set: func(d *yamlat.D, n *yamlat.Node, _ *raw) { d.Duration(n, 0, longestWait, time.Second) }},
+		{Key: "wait", Required: true, Set: func(d *yamlat.D, n *yamlat.Node, r *raw) { r.wait = d.Duration(n, 0, longestWait, time.Second).Value }},
 		{Key: "roles", Required: true, Set: func(d *yamlat.D, n *yamlat.Node, r *raw) { readRoles(d, n, r) }},
 		{Key: "targets", Required: true, Set: func(d *yamlat.D, n *yamlat.Node, r *raw) { readTargets(d, n, r) }},
 		{Key: "checks", Required: true, Set: func(d *yamlat.D, n *yamlat.Node, r *raw) { r.Checks = words(d, n) }},
@@ -191,7 +211,7 @@ func Read(file string, data []byte) (*Plan, error) {
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
-	if digest := r.Digest(); r.digest.Value != digest {
+	if r.digest.Value != r.Digest() || r.wait != r.Wait() {
 		d.Problemf(r.digest.At, "digest: it does not fit what stands above: the plan was edited after it was made, make a new one")
 		return nil, d.Err()
 	}
@@ -200,9 +220,5 @@ func Read(file string, data []byte) (*Plan, error) {
 
 // Summary is the plan in one line.
 func (p *Plan) Summary() string {
-	var to []string
-	for _, n := range p.newHolders() {
-		to = append(to, n)
-	}
-	return fmt.Sprintf("%s to %s", strings.Join(p.RoleNames(), ", "), strings.Join(to, ", "))
+	return strings.Join(p.RoleNames(), ", ") + " to " + strings.Join(newHolders(p.Moves()), ", ")
 }

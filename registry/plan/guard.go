@@ -8,6 +8,7 @@ import (
 
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/push/pushctl"
 )
 
 // Guard is the running nameward. Its refusals are *control.RefusedError.
@@ -16,25 +17,23 @@ type Guard interface {
 	Switch(context.Context, registry.SwitchRequest) (registry.Moves, error)
 	LowerTTL(context.Context, registry.LowerRequest) (registry.TTLs, error)
 	RaiseTTL(context.Context, registry.RaiseRequest) (registry.TTLs, error)
-	// Targets tells where changes are pushed, and how each is.
-	Targets(context.Context) ([]TargetState, error)
-	// Deliveries tells how far each target is with what a change did to the roles.
-	Deliveries(ctx context.Context, change uint64, roles []string) ([]Delivery, error)
+	// Targets tells where changes are pushed, and what is not delivered.
+	Targets(context.Context) (pushctl.Status, error)
+	// Wait returns when so many targets have the roles as they are since a change, or when a time is over.
+	Wait(context.Context, pushctl.WaitRequest, time.Duration) (pushctl.WaitReply, error)
 }
 
-// TargetState is how a target is now.
-type TargetState struct {
-	Target
-	Trouble string // what keeps it from having the latest state; "" when it has it
+// Remote is a Guard behind its control socket.
+type Remote struct{ *control.Client }
+
+// Targets asks for what is not delivered.
+func (r Remote) Targets(ctx context.Context) (pushctl.Status, error) {
+	return pushctl.Client{Client: r.Client}.Status(ctx, pushctl.Filter{})
 }
 
-// Delivery is how far a target is with a change.
-type Delivery struct {
-	Target
-	Done  bool          // it has all of it, as surely as its kind can tell
-	Stage string        // of what is furthest behind: "verified", "sent", ...
-	After time.Duration // since the change, when Done
-	Why   string        // what was wrong last; "" for nothing
+// Wait waits for targets.
+func (r Remote) Wait(ctx context.Context, req pushctl.WaitRequest, limit time.Duration) (pushctl.WaitReply, error) {
+	return pushctl.Client{Client: r.Client}.Wait(ctx, req, limit)
 }
 
 // Refused says why something is not done, or not done to its end: what was found, and nothing that could not be asked.
@@ -51,4 +50,19 @@ func refusal(err error) string {
 		return refused.Text
 	}
 	return ""
+}
+
+// view is what is looked at before anything is decided.
+type view struct {
+	control.Status
+	push pushctl.Status
+}
+
+func look(ctx context.Context, g Guard) (view, error) {
+	st, err := g.Status(ctx)
+	if err != nil {
+		return view{}, err
+	}
+	targets, err := g.Targets(ctx)
+	return view{st, targets}, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type Step string
 
 // The steps in their order. Those of a way back have Back set.
 const (
+	Begun     Step = "begun"     // all was checked
 	Lowered   Step = "lowered"   // the TTLs
 	Told      Step = "told"      // every target has the lowered TTLs
 	Switching Step = "switching" // what follows may have happened
@@ -109,10 +111,22 @@ func (j *Journal) append(line []byte) error {
 
 // last finds the last entry of a step on the way there or back.
 func (j *Journal) last(step Step, back bool) (Entry, bool) {
-	for i := len(j.Entries) - 1; i >= 0; i-- {
-		if e := j.Entries[i]; e.Step == step && e.Back == back {
+	return j.latest(func(e Entry) bool { return e.Step == step && e.Back == back })
+}
+
+func (j *Journal) latest(is func(Entry) bool) (Entry, bool) {
+	for _, e := range slices.Backward(j.Entries) {
+		if is(e) {
 			return e, true
 		}
 	}
 	return Entry{}, false
+}
+
+// mayHaveSwitched reports whether the switch there, or back, was asked for and not refused.
+func (j *Journal) mayHaveSwitched(back bool) bool {
+	e, _ := j.latest(func(e Entry) bool {
+		return e.Back == back && (e.Step == Switching || e.Step == Switched || e.Step == Stopped)
+	})
+	return e.Step == Switching || e.Step == Switched
 }

@@ -28,33 +28,35 @@ func Make(ctx context.Context, g Guard, req Request) (*Plan, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	st, err := g.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	targets, err := g.Targets(ctx)
+	st, err := look(ctx, g)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now().UTC().Truncate(time.Second)
 	p := &Plan{ID: newID(now), Made: now, By: req.By, Change: st.Change, TTL: uint32(req.TTL / time.Second)}
-	for _, t := range targets {
-		p.Targets = append(p.Targets, t.Target)
-	}
+	p.Targets = st.targets()
 	for _, m := range moves.Moves {
 		if !m.Moved() {
 			p.Notes = append(p.Notes, fmt.Sprintf("role %s is at %s already and left out", m.Role, strings.Join(m.To, ", ")))
 			continue
 		}
-		if err := p.add(m, st); err != nil {
+		if err := p.add(m, st.Status); err != nil {
 			return nil, err
 		}
 	}
 	if len(p.Roles) == 0 {
 		return nil, refuse(append(p.Notes, "there is nothing to plan: no role would move")...)
 	}
-	p.explain(st)
+	p.explain(st.Status)
 	return p, nil
+}
+
+func (v *view) targets() []Target {
+	out := make([]Target, len(v.push.Targets))
+	for i, t := range v.push.Targets {
+		out[i] = Target{t.Name, t.Kind}
+	}
+	return out
 }
 
 func newID(now time.Time) string {
@@ -72,7 +74,7 @@ func (p *Plan) add(m registry.Move, st control.Status) error {
 	r := describe(now, st.Zones)
 	r.Move = m
 	v4, v6 := families(m.Before)
-	if new4, new6 := families(m.After); len(m.Before) == 0 || !(new4 && !v4 || new6 && !v6) {
+	if new4, new6 := families(m.After); new4 == v4 && new6 == v6 {
 		r.Negative = 0
 	}
 	p.Roles = append(p.Roles, r)
@@ -116,7 +118,7 @@ func (p *Plan) explain(st control.Status) {
 	} else {
 		p.Notes = append(p.Notes, "there are no targets: nobody but this nameward is told, and there is nothing to prove")
 	}
-	for _, node := range p.newHolders() {
+	for _, node := range newHolders(p.Moves()) {
 		var by []string
 		for _, c := range st.Checks {
 			if c.Node == node {
@@ -141,10 +143,10 @@ func (p *Plan) explain(st control.Status) {
 func isNetBIOS(name string) bool { return strings.Contains(name, "<") }
 
 // newHolders are the nodes that roles go to, each once.
-func (p *Plan) newHolders() []string {
+func newHolders(moves []registry.Move) []string {
 	var out []string
-	for _, r := range p.Roles {
-		for _, n := range r.To {
+	for _, m := range moves {
+		for _, n := range m.To {
 			if !slices.Contains(out, n) {
 				out = append(out, n)
 			}

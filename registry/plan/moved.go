@@ -8,6 +8,7 @@ import (
 
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/push"
 )
 
 // place is where roles are, seen from moves.
@@ -41,15 +42,15 @@ func isThere(moves []registry.Move, st control.Status) bool {
 }
 
 // reconfigured tells what of the roles' configuration and of the targets differs from the plan.
-func (p *Plan) reconfigured(st control.Status, targets []TargetState) []string {
+func (p *Plan) reconfigured(v view) []string {
 	var out []string
 	differs := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	for _, r := range p.Roles {
-		role, ok := find(st.Roles, r.Role)
+		role, ok := find(v.Roles, r.Role)
 		if !ok {
 			continue // locate tells it
 		}
-		now := describe(role, st.Zones)
+		now := describe(role, v.Zones)
 		if now.TTL != r.TTL {
 			differs("the TTL of role %s was %d s and is %d s", r.Role, r.TTL, now.TTL)
 		}
@@ -63,38 +64,65 @@ func (p *Plan) reconfigured(st control.Status, targets []TargetState) []string {
 			differs("the negative TTL of role %s was %d s and is %d s", r.Role, r.Negative, now.Negative)
 		}
 	}
+	targets := v.targets()
 	for _, t := range targets {
-		if !slices.Contains(p.Targets, t.Target) {
+		if !slices.Contains(p.Targets, t) {
 			differs("target %s (%s) is not in the plan", t.Name, t.Kind)
 		}
 	}
 	for _, t := range p.Targets {
-		if !slices.ContainsFunc(targets, func(now TargetState) bool { return now.Target == t }) {
+		if !slices.Contains(targets, t) {
 			differs("target %s (%s) is gone", t.Name, t.Kind)
 		}
 	}
 	return out
 }
 
-// unfit tells what speaks against changing anything now. At least quorum targets must be well; 0 is for all.
-func (p *Plan) unfit(st control.Status, targets []TargetState, quorum int) []string {
+// unfit tells what speaks against changing anything now. At least quorum targets must have what they were told; 0 is
+// for all.
+func (p *Plan) unfit(v view, moves []registry.Move, quorum int) []string {
 	var out []string
-	if st.Store.Error != "" {
-		out = append(out, "the state cannot be saved: "+st.Store.Error)
+	finds := func(format string, args ...any) { out = append(out, strings.TrimSpace(fmt.Sprintf(format, args...))) }
+	if v.Store.Error != "" {
+		finds("the state cannot be saved: %s", v.Store.Error)
 	}
-	for _, c := range st.Checks {
-		if c.Verdict != "up" && slices.Contains(p.newHolders(), c.Node) {
-			out = append(out, strings.TrimSpace(fmt.Sprintf("%s is %s, says the check for role %s (%s) %s", c.Node, c.Verdict, c.Role, c.Target, c.Error)))
+	for _, c := range v.Checks {
+		if c.Verdict != "up" && slices.Contains(newHolders(moves), c.Node) {
+			finds("%s is %s, says the check for role %s (%s) %s", c.Node, c.Verdict, c.Role, c.Target, c.Error)
 		}
 	}
-	var troubles []string
-	for _, t := range targets {
-		if t.Trouble != "" {
-			troubles = append(troubles, fmt.Sprintf("target %s (%s): %s", t.Name, t.Kind, t.Trouble))
-		}
+	if v.push.Standby {
+		finds("another guard tells the targets: carry the plan out there")
 	}
-	if len(targets)-len(troubles) < need(quorum, len(targets)) {
-		out = append(out, troubles...)
+	if v.push.Error != "" {
+		finds("the ledger of deliveries cannot be saved: %s", v.push.Error)
+	}
+	if quorum > len(v.push.Targets) {
+		finds("a quorum of %d is more than the %s that there are", quorum, count(len(v.push.Targets), "target"))
+	}
+	lacking := v.lacking()
+	if len(v.push.Targets)-len(lacking) < need(quorum, len(v.push.Targets)) {
+		out = append(out, lacking...)
+	}
+	return out
+}
+
+// lacking describes the targets that do not have the latest state, one each.
+func (v *view) lacking() []string {
+	var out []string
+	for _, t := range v.push.Targets {
+		n, first := 0, push.Delivery{}
+		for _, d := range v.push.Deliveries {
+			if d.Target != t.Name {
+				continue
+			}
+			if n++; n == 1 || first.Why == "" {
+				first = d
+			}
+		}
+		if n > 0 {
+			out = append(out, strings.TrimSuffix(fmt.Sprintf("target %s (%s) lacks %d, among them role %s: %s, %s", t.Name, t.Kind, n, first.Role, first.Stage, first.Why), ", "))
+		}
 	}
 	return out
 }
@@ -113,27 +141,18 @@ type Findings struct {
 	Unfit []string // would keep it from being carried out
 }
 
-// Look compares the plan with the state of now, whoever carried it out already.
+// Look compares the plan with the state of now.
 func (p *Plan) Look(ctx context.Context, g Guard, quorum int) (Findings, error) {
-	st, targets, err := look(ctx, g)
+	v, err := look(ctx, g)
 	if err != nil {
 		return Findings{}, err
 	}
-	at, why, err := locate(ctx, g, p.Moves(), st)
+	at, why, err := locate(ctx, g, p.Moves(), v.Status)
 	if err != nil {
 		return Findings{}, err
 	}
 	if at == there {
 		why = []string{"the roles are where the plan wants them"}
 	}
-	return Findings{append(why, p.reconfigured(st, targets)...), p.unfit(st, targets, quorum)}, nil
-}
-
-func look(ctx context.Context, g Guard) (control.Status, []TargetState, error) {
-	st, err := g.Status(ctx)
-	if err != nil {
-		return st, nil, err
-	}
-	targets, err := g.Targets(ctx)
-	return st, targets, err
+	return Findings{append(why, p.reconfigured(v)...), p.unfit(v, p.Moves(), quorum)}, nil
 }

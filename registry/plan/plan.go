@@ -1,9 +1,6 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"net/netip"
 	"slices"
 	"time"
@@ -31,8 +28,8 @@ type Role struct {
 	Names         []string // DNS and NetBIOS names that follow
 	Source        string   // who decides on the role
 	TTL           uint32   // the role's own, seconds
-	// Negative is for how many seconds "there is no such address" may be kept: 0 unless the new holder has addresses of
-	// a family that the old one has not.
+	// Negative is for how many seconds "there is no such address" may be kept: 0 unless one holder has addresses of a
+	// family that the other one has not.
 	Negative uint32
 }
 
@@ -90,22 +87,6 @@ func (p *Plan) RoleNames() []string {
 
 // owner is who the lowered TTLs belong to.
 func (p *Plan) owner() string { return "plan " + p.ID }
-
-// Digest is that of all that the plan was made from, and of what is asked of it: a plan that was edited has another one.
-func (p *Plan) Digest() string {
-	raw, err := json.Marshal(struct {
-		ID      string
-		Change  uint64
-		TTL     uint32
-		Roles   []Role
-		Targets []Target
-	}{p.ID, p.Change, p.TTL, p.Roles, p.Targets})
-	if err != nil {
-		panic(err) // nothing in it can fail
-	}
-	sum := sha256.Sum256(raw)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
 
 // families reports which families are among the addresses.
 func families(addrs []netip.Addr) (v4, v6 bool) {
