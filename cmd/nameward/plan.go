@@ -138,7 +138,7 @@ func newPlanShow() *cobra.Command {
 		if err != nil {
 			return told(err)
 		}
-		return printFindings(out, findings)
+		return printFindings(out, findings, p.journal)
 	}
 	return cmd
 }

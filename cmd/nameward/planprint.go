@@ -72,14 +72,21 @@ func doneWith(j *plan.Journal) []string {
 func seconds(n uint32) string { return yamlat.Span(time.Duration(n) * time.Second) }
 
 // printFindings prints what is wrong with a plan; if anything is, it returns the exit code for that.
-func printFindings(w io.Writer, f plan.Findings) error {
+func printFindings(w io.Writer, f plan.Findings, j *plan.Journal) error {
+	if f.There && j.MayHaveSwitched(false) {
+		fmt.Fprintln(w, "the plan was carried out, and the roles are where it put them")
+		return nil
+	}
+	if f.There {
+		fmt.Fprintln(w, "! moved: the roles are where the plan wants them, and it was not this plan that moved them")
+	}
 	for _, text := range f.Moved {
 		fmt.Fprintf(w, "! moved: %s\n", text)
 	}
 	for _, text := range f.Unfit {
 		fmt.Fprintf(w, "! in the way: %s\n", text)
 	}
-	if len(f.Moved)+len(f.Unfit) > 0 {
+	if f.There || len(f.Moved)+len(f.Unfit) > 0 {
 		return exit{exitFindings, errors.New("the plan would be refused now")}
 	}
 	fmt.Fprintln(w, "nothing has moved since, and nothing is in the way")

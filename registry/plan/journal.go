@@ -123,8 +123,8 @@ func (j *Journal) latest(is func(Entry) bool) (Entry, bool) {
 	return Entry{}, false
 }
 
-// mayHaveSwitched reports whether the switch there, or back, was asked for and not refused.
-func (j *Journal) mayHaveSwitched(back bool) bool {
+// MayHaveSwitched reports whether the switch there, or back, was asked for and not refused.
+func (j *Journal) MayHaveSwitched(back bool) bool {
 	e, _ := j.latest(func(e Entry) bool {
 		return e.Back == back && (e.Step == Switching || e.Step == Switched || e.Step == Stopped)
 	})

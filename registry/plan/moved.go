@@ -100,11 +100,16 @@ func (p *Plan) unfit(v view, moves []registry.Move, quorum int) []string {
 	if quorum > len(v.push.Targets) {
 		finds("a quorum of %d is more than the %s that there are", quorum, count(len(v.push.Targets), "target"))
 	}
-	lacking := v.lacking()
-	if len(v.push.Targets)-len(lacking) < need(quorum, len(v.push.Targets)) {
-		out = append(out, lacking...)
+	if !v.inStep(quorum) {
+		out = append(out, v.lacking()...)
 	}
 	return out
+}
+
+// inStep reports whether so many targets have what they were told.
+func (v *view) inStep(quorum int) bool {
+	n := len(v.push.Targets)
+	return n-len(v.lacking()) >= need(quorum, n)
 }
 
 // lacking describes the targets that do not have the latest state, one each.
@@ -137,8 +142,9 @@ func need(quorum, n int) int {
 
 // Findings is what is wrong with a plan now.
 type Findings struct {
-	Moved []string // since it was made
-	Unfit []string // would keep it from being carried out
+	There bool     // the roles are where the plan wants them, under its epochs
+	Moved []string // what else has moved since it was made
+	Unfit []string // what would keep it from being carried out
 }
 
 // Look compares the plan with the state of now.
@@ -151,8 +157,5 @@ func (p *Plan) Look(ctx context.Context, g Guard, quorum int) (Findings, error) 
 	if err != nil {
 		return Findings{}, err
 	}
-	if at == there {
-		why = []string{"the roles are where the plan wants them"}
-	}
-	return Findings{append(why, p.reconfigured(v)...), p.unfit(v, p.Moves(), quorum)}, nil
+	return Findings{at == there, append(why, p.reconfigured(v)...), p.unfit(v, p.Moves(), quorum)}, nil
 }

@@ -61,7 +61,7 @@ func (r *Run) Revert(ctx context.Context, atOnce bool) error {
 	switch {
 	case err != nil:
 		return err
-	case at == here || !r.Journal.mayHaveSwitched(false):
+	case at == here || !r.Journal.MayHaveSwitched(false):
 		if err := r.raise(ctx, true, Stopped); err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (r *Run) Revert(ctx context.Context, atOnce bool) error {
 }
 
 func (r *Run) carry(ctx context.Context, w way, lower bool) error {
-	v, err := look(ctx, r.Guard)
+	v, err := r.settled(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (r *Run) carry(ctx context.Context, w way, lower bool) error {
 		return err
 	case at == elsewhere:
 		return r.abandon(ctx, w, refuse(why...))
-	case at == there && !r.Journal.mayHaveSwitched(w.back):
+	case at == there && !r.Journal.MayHaveSwitched(w.back):
 		return r.abandon(ctx, w, refuse("the roles are where the plan wants them, and it was not this plan that moved them"))
 	case at == there:
 		return r.finish(ctx, w, v.Change)
@@ -97,6 +97,24 @@ func (r *Run) carry(ctx context.Context, w way, lower bool) error {
 		return err
 	}
 	return r.finish(ctx, w, v.Change)
+}
+
+// settling is how long targets may take with what happened a moment ago, before they are held to be out of reach.
+const settling = 5 * time.Second
+
+// settled looks at the state when targets have it, or after a while.
+func (r *Run) settled(ctx context.Context) (view, error) {
+	for until := time.Now().Add(settling); ; {
+		v, err := look(ctx, r.Guard)
+		if err != nil || v.inStep(r.Quorum) || !time.Now().Before(until) {
+			return v, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return v, ctx.Err()
+		}
+	}
 }
 
 // change does all up to the switch, and that.
@@ -247,7 +265,7 @@ func (r *Run) stillFit(ctx context.Context, w way, since time.Time) error {
 	if err := r.stillHere(ctx, w); err != nil {
 		return err
 	}
-	v, err := look(ctx, r.Guard)
+	v, err := r.settled(ctx)
 	if err != nil {
 		return err
 	}
