@@ -43,10 +43,10 @@ func (r *Refused) Error() string { return strings.Join(r.Findings, "\n") }
 
 func refuse(findings ...string) error { return &Refused{findings} }
 
-// refusal is the guard's own word that it did not do what was asked, or "".
+// refusal is the guard's own word that it will not do what was asked, or "". One that ends has said nothing.
 func refusal(err error) string {
 	var refused *control.RefusedError
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) && !refused.Stopping {
 		return refused.Text
 	}
 	return ""

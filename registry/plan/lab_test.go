@@ -163,13 +163,6 @@ func (l *lab) end() {
 	l.ends = nil
 }
 
-// restart ends the guard and starts it again after a while.
-func (l *lab) restart(down time.Duration) {
-	l.end()
-	time.Sleep(down)
-	l.begin()
-}
-
 func (l *lab) aim(peers ...*peer) {
 	var targets []push.Target
 	for _, p := range peers {
@@ -207,7 +200,7 @@ func (l *lab) call(ctx context.Context, method, path string, in, out any) error 
 		if err := json.Unmarshal(w.Body.Bytes(), &refused); err != nil {
 			return err
 		}
-		return &control.RefusedError{Text: refused.Error}
+		return &control.RefusedError{Text: refused.Error, Stopping: w.Code == http.StatusServiceUnavailable}
 	}
 	return json.Unmarshal(w.Body.Bytes(), out)
 }

@@ -211,9 +211,9 @@ func TestMovedDuringTheWait(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, func(l *lab) {
 				p := l.make("ex2", "mailbox", "public")
-				start := time.Now()
-				time.AfterFunc(time.Minute, func() { tt.do(l) })
-				err := l.open(p).Apply(l.t.Context())
+				start, run := time.Now(), l.open(p)
+				run.at(240*time.Second, func() { tt.do(l) })
+				err := run.Apply(l.t.Context())
 				refused(t, err, tt.want, "the TTLs are as they were")
 				if took := time.Since(start); tt.soon != (took < 70*time.Second) {
 					t.Errorf("ended after %v", took)
@@ -231,6 +231,19 @@ func TestMovedDuringTheWait(t *testing.T) {
 	}
 }
 
+// at does something when so much of the wait is left.
+func (r *Run) at(when time.Duration, do func()) {
+	others := r.Show.Wait
+	r.Show.Wait = func(left, total time.Duration) {
+		if others != nil {
+			others(left, total)
+		}
+		if left == when {
+			do()
+		}
+	}
+}
+
 // owner is whose lowered TTLs there are.
 func (l *lab) owner() string {
 	for s := range l.reg.Snapshot().Roles() {
@@ -245,9 +258,10 @@ func (l *lab) owner() string {
 func TestRestartDuringTheWait(t *testing.T) {
 	inLab(t, func(l *lab) {
 		p := l.make("ex2", "mailbox")
-		time.AfterFunc(time.Minute, func() { l.restart(0) })
-		start := time.Now()
-		if err := l.open(p).Apply(l.t.Context()); err != nil {
+		start, run := time.Now(), l.open(p)
+		run.at(240*time.Second, l.end)
+		run.at(220*time.Second, l.begin)
+		if err := run.Apply(l.t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(start); took > p.Wait()+10*time.Second {
