@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"maps"
 	"time"
 )
@@ -12,6 +13,22 @@ type Store interface {
 	Commit(Delta) error
 	Close() error
 }
+
+// Shared is a Store that several guards write to, in one order.
+type Shared interface {
+	Store
+	// News has a token when somebody may have committed something.
+	News() <-chan struct{}
+	// Pull returns what was committed since the last Load, Pull or Commit, in order. When it cannot, because too much
+	// was, it is ErrGap: Load tells all.
+	Pull() ([]Delta, error)
+}
+
+// ErrConflict is a Commit to a Shared that would not follow on what this guard has read: nothing was written.
+var ErrConflict = errors.New("another guard has committed something meanwhile")
+
+// ErrGap is a Pull of a Shared that cannot tell everything.
+var ErrGap = errors.New("too much was committed meanwhile")
 
 // Saved is the durable part of the state. Roles and nodes that the configuration no longer names stay
 // in it, so that a role that comes back does not start over at an old epoch.
