@@ -68,8 +68,8 @@ func header(owner string, rrtype uint16, ttl uint32) dns.RR_Header {
 
 func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
 
-// static lists what the registry puts at a name, but for SOA and NS of the apex.
-func static(snap *registry.Snapshot, owner string) []dns.RR {
+// Static lists what the registry puts at a lower-case name, of an owned zone or overlaid, but for SOA and NS of the apex.
+func Static(snap *registry.Snapshot, owner string) []dns.RR {
 	e, ok := snap.Lookup(owner)
 	if !ok {
 		return nil
@@ -129,7 +129,7 @@ func wholeStatic(snap *registry.Snapshot, z *registry.Zone) iter.Seq[[]dns.RR] {
 			}
 		}
 		for _, owner := range snap.OwnerNames(z) {
-			if rrs := static(snap, owner); len(rrs) > 0 && !yield(rrs) {
+			if rrs := Static(snap, owner); len(rrs) > 0 && !yield(rrs) {
 				return
 			}
 		}
