@@ -61,6 +61,9 @@ var closed = map[string][]string{
 	"registry/tsig":   {},
 
 	"registry/push":               {"registry", "registry/store/journal"},
+	"registry/push/dso":           {},
+	"registry/push/stream":        {"registry", "registry/config", "registry/follow", "registry/push/dso", "registry/zone"},
+	"registry/push/watch":         {"registry/push/dso"},
 	"registry/updates":            {"registry/held", "registry/store/journal"},
 	"registry/updates/updatesctl": {"registry", "registry/control", "registry/held", "registry/updates", "registry/zone"},
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/control"
 	"github.com/nameward/nameward/registry/follow"
+	"github.com/nameward/nameward/registry/push/stream"
 	"github.com/nameward/nameward/registry/source/file"
 	"github.com/nameward/nameward/registry/source/probe"
 	"github.com/nameward/nameward/registry/store/bolt"
@@ -48,6 +49,7 @@ type Guard struct {
 	zones   zonesService
 	updates *updateService
 	push    *pushService
+	stream  *stream.Server
 
 	policies policyFile
 	answers  atomic.Pointer[answerChoice]
@@ -152,6 +154,12 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 		g.netbios.closeAllBut(nil)
 		return nil, errors.Join(err, g.closeFiles())
 	}
+	g.stream = stream.New(g.Snapshot, g.zones.db, g.answerSession, log)
+	if err := g.stream.Apply(cfg.Push.Stream); err != nil {
+		cancel()
+		g.netbios.closeAllBut(nil)
+		return nil, errors.Join(err, g.closeFiles())
+	}
 	g.runWINS(ctx)
 	g.configureSources(cfg)
 	g.run(ctx)
@@ -177,6 +185,7 @@ func (g *Guard) run(ctx context.Context) {
 		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run,
 		"configuration file": g.followConfig, "policy file": g.followPolicy,
 		"zones": g.zones.db.Run, "updates": g.updates.book.Run, "ledger": g.push.Ledger.Run, "sockets of updates": g.updates.run,
+		"stream":  g.stream.Run,
 		"control": func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
 	} {
 		g.task(ctx, name, task)
@@ -415,8 +424,11 @@ func (g *Guard) putInForce(content []byte) error {
 	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
 		return errors.Join(err, closeDrivers(targets))
 	}
-	if err := g.reg.Configure(ctx, cfg.World); err != nil {
+	if err := g.stream.Apply(cfg.Push.Stream); err != nil {
 		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS))
+	}
+	if err := g.reg.Configure(ctx, cfg.World); err != nil {
+		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS), g.stream.Apply(g.cfg.Push.Stream))
 	}
 	g.push.Configure(targets)
 	g.zones.follow()

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/yamlat"
 )
 
@@ -73,12 +74,13 @@ var streamLimitsShape = yamlat.Shape[rawStreamLimits]{
 	},
 }
 
-// stream checks the server of DNS Push; nil when there is to be none.
-func (c *checker) stream(r *rawStream) *Stream {
+// stream checks the server of DNS Push; nil when there is to be none. The zones, which stand in out already, are told
+// where it is.
+func (c *checker) stream(r *rawStream, out *Config) *Stream {
 	if !r.at.IsSet() {
 		return nil
 	}
-	return &Stream{
+	s := &Stream{
 		Listen:      r.listen.Or(netip.AddrPortFrom(netip.IPv6Unspecified(), streamPort)),
 		Certificate: relativeTo(c.file, r.certificate.Value), Key: relativeTo(c.file, r.key.Value), Name: r.name.Value,
 		Keepalive: r.keepalive.Or(defaultKeepalive),
@@ -87,4 +89,14 @@ func (c *checker) stream(r *rawStream) *Stream {
 			Subscriptions: r.limits.subscriptions.Or(defaultSubscriptions),
 		},
 	}
+	if s.Limits.PerSession > s.Limits.Subscriptions {
+		c.d.Problemf(firstSet(r.limits.perSession.At, r.limits.subscriptions.At), "per_session %d is more than subscriptions %d, which all sessions have together: write at most that",
+			s.Limits.PerSession, s.Limits.Subscriptions)
+	}
+	if s.Name != "" {
+		for _, z := range out.World.Zones {
+			z.Stream = &registry.Service{Host: s.Name, Port: s.Listen.Port()}
+		}
+	}
+	return s
 }

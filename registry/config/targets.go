@@ -122,7 +122,7 @@ func shapeOfTargets() yamlat.Shape[rawTarget] {
 
 // push checks the targets. The roles stand in out already.
 func (c *checker) push(r *rawTargets, out *Config) Push {
-	p := Push{Drill: r.drill.Value, Stream: c.stream(&r.stream)}
+	p := Push{Drill: r.drill.Value, Stream: c.stream(&r.stream, out)}
 	c.knownRoles([]text{r.drill}, out)
 	seen := map[string]at{}
 	for i := range r.list {

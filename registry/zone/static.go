@@ -87,6 +87,9 @@ func Static(snap *registry.Snapshot, owner string) []dns.RR {
 			ttl = seconds(e.Zone.TTL)
 		}
 		return serverRRs(snap.ServerOf(e), ttl)
+	case registry.KindService:
+		to := e.Zone.Stream
+		return []dns.RR{&dns.SRV{Hdr: header(owner, dns.TypeSRV, seconds(e.Zone.TTL)), Port: to.Port, Target: to.Host}}
 	case registry.KindPTR:
 		if p := snap.PTROf(e); p != nil {
 			return []dns.RR{&dns.PTR{Hdr: header(owner, dns.TypePTR, p.TTL), Ptr: p.Target}}
@@ -113,6 +116,8 @@ func Reserved(snap *registry.Snapshot, owner string, rrtype uint16) bool {
 		return e.Kind == registry.KindRole || e.Kind == registry.KindHost || e.Kind == registry.KindNameServer
 	case dns.TypePTR:
 		return e.Kind == registry.KindPTR
+	case dns.TypeSRV:
+		return e.Kind == registry.KindService
 	}
 	return false
 }

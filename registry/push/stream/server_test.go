@@ -2,18 +2,11 @@ package stream
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -23,43 +16,22 @@ import (
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/push/dso"
+	"github.com/nameward/nameward/registry/push/stream/streamtest"
 )
 
-// writePair puts a certificate for localhost with a serial number, and its key, into the place of the files.
-func writePair(t testing.TB, dir string, serial int64) (certificate, key string, pool *x509.CertPool) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// renew puts another certificate into the place of the one that is there, and trusts it.
+func (l *live) renew(serial int64) {
+	l.t.Helper()
+	var err error
+	if l.cfg.Certificate, l.cfg.Key, err = streamtest.WritePair(l.dir, serial); err != nil {
+		l.t.Fatal(err)
+	}
+	content, err := os.ReadFile(l.cfg.Certificate)
 	if err != nil {
-		t.Fatal(err)
+		l.t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	replace(t, certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	replace(t, key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
-	pool = x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	return certificate, key, pool
-}
-
-func replace(t testing.TB, path string, content []byte) {
-	t.Helper()
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
-	}
+	l.pool = x509.NewCertPool()
+	l.pool.AppendCertsFromPEM(content)
 }
 
 // live is a server on a port of the loopback, in real time.
@@ -81,7 +53,7 @@ func newLive(t testing.TB, sessions int) *live {
 		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Keepalive: 15 * time.Second,
 		Limits: config.StreamLimits{Sessions: sessions, PerSession: 8, Subscriptions: 2 * sessions},
 	}
-	l.cfg.Certificate, l.cfg.Key, l.pool = writePair(t, l.dir, 1)
+	l.renew(1)
 	if err := l.srv.Apply(l.cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -232,12 +204,14 @@ func TestCertificateIsReplaced(t *testing.T) {
 	if n := serial(); n != 1 {
 		t.Fatalf("certificate %d", n)
 	}
-	replace(t, l.cfg.Key, []byte("no key at all"))
+	if err := streamtest.Replace(l.cfg.Key, []byte("no key at all")); err != nil {
+		t.Fatal(err)
+	}
 	time.Sleep(100 * time.Millisecond) // nothing is to happen
 	if n := serial(); n != 1 {
 		t.Fatalf("certificate %d beside a bad key", n)
 	}
-	_, _, l.pool = writePair(t, l.dir, 2)
+	l.renew(2)
 	eventually(t, "the new certificate is in force", func() bool { return serial() == 2 })
 }
 
