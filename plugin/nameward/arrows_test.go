@@ -78,6 +78,9 @@ var closed = map[string][]string{
 	"registry/push/arp":           {"registry", "registry/config", "registry/push"},
 	"registry/push/cache":         {"registry", "registry/config", "registry/push", "registry/push/cache/rndc", "registry/push/dnsask", "registry/push/said", "registry/push/trust", "registry/tsig"},
 	"registry/push/cache/rndc":    {"registry/push/said", "registry/tsig"},
+	"registry/push/dso":           {},
+	"registry/push/stream":        {"registry", "registry/config", "registry/follow", "registry/push/dso", "registry/zone"},
+	"registry/push/watch":         {"registry/push/dso"},
 	"registry/updates":            {"registry/held", "registry/store/journal"},
 	"registry/updates/updatesctl": {"registry", "registry/control", "registry/held", "registry/updates", "registry/zone"},
 }

@@ -35,6 +35,8 @@ func Keys() []string {
 	add("updates.kerberos", acceptorShape.Keys())
 	add("updates.limits", updateLimitsShape.Keys())
 	add("push", pushShape.Keys())
+	add("push.stream", streamShape.Keys())
+	add("push.stream.limits", streamLimitsShape.Keys())
 	add("push.targets[]", targetShape.Keys())
 	add("push.targets[].hook", hookShape.Keys())
 	add("push.targets[].update", updateShape.Keys())

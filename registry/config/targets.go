@@ -14,6 +14,7 @@ type Push struct {
 	Targets     []Target    // in written order; names are unique
 	Secondaries []Secondary // of the zones' notify, each once; their names are not those of targets
 	Drill       string      // the role that drills move; "" for none
+	Stream      *Stream     // nil: no server of DNS Push
 }
 
 // Target is one place that is told of changes. Exactly one of the kinds is set.
@@ -42,8 +43,9 @@ func (t *Target) Kind() string {
 }
 
 type rawTargets struct {
-	drill text
-	list  []rawTarget
+	drill  text
+	list   []rawTarget
+	stream rawStream
 }
 
 type rawTarget struct {
@@ -86,6 +88,7 @@ var pushShape = yamlat.Shape[rawTargets]{
 	What: "push",
 	Fields: []yamlat.Field[rawTargets]{
 		{Key: "drill", Set: func(d *decoder, n *node, r *rawTargets) { r.drill = name(d, n) }},
+		{Key: "stream", Set: func(d *decoder, n *node, r *rawTargets) { r.stream.at, _ = streamShape.Decode(d, n, &r.stream) }},
 		{Key: "targets", Set: func(d *decoder, n *node, r *rawTargets) {
 			d.Each(n, func(n *node) {
 				var t rawTarget
@@ -133,7 +136,7 @@ func shapeOfTargets() yamlat.Shape[rawTarget] {
 // push checks the targets. The roles stand in out already.
 func (c *checker) push(r *rawTargets, secondaries []Secondary, out *Config) Push {
 	c.world = out.World
-	p := Push{Drill: r.drill.Value, Secondaries: secondaries}
+	p := Push{Drill: r.drill.Value, Secondaries: secondaries, Stream: c.stream(&r.stream, out)}
 	c.knownRoles([]text{r.drill}, out)
 	seen := map[string]at{}
 	for i := range r.list {
