@@ -1,6 +1,7 @@
 package wins
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -87,6 +88,7 @@ func (w *work) endRoles(roles map[netbios.Name]bool) {
 			out = append(out, *r)
 		}
 	}
+	slices.SortFunc(out, func(a, b Record) int { return cmp.Compare(a.Version, b.Version) })
 	for i := range out {
 		w.endRole(&out[i])
 	}

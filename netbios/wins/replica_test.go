@@ -1,0 +1,143 @@
+package wins
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing/synctest"
+	"time"
+
+	"github.com/nameward/nameward/netbios"
+)
+
+// Steps of scenarios that are about replication; the servers are those of meet_test.go.
+//
+//	replica NAME RECORD => stored | merged | kept | raised | challenged | held
+//	again NAME RECORD       the same in a pull of all that the owner has, from itself
+//	confirm SERVER N        a pull of all that the owner has, up to version N, which brings nothing
+//	role NAME ADDR... | role NAME none
+//	roles NAME...           these and no others
+//	told SERVER [A..B] => vVERSION NAME KIND STATE ADDR...; ... or -
+//	next SERVER [again] => the first version that is asked for
+//	version => the highest of this server
+//	demanded => NAME ADDR...; ... or -
+//	hide ADDR               is told to nobody
+//	partners                what goes leaves a tombstone
+func (s *scenario) replication(words []string, do string) (got string, ok bool) {
+	s.t.Helper()
+	args := words[1:]
+	snap, now := s.db.Snapshot(), StampOf(time.Now())
+	switch words[0] {
+	case "replica", "again":
+		return s.replica(args[0], strings.Join(args[1:], " "), words[0] == "again"), true
+	case "confirm":
+		n, _ := strconv.ParseUint(args[1], 10, 64)
+		owner := servers[args[0]]
+		return s.apply(Replicas{Partner: owner, Owner: owner, From: 1, UpTo: n, Renew: true}), true
+	case "role", "roles":
+		return "", s.setRoles(words)
+	case "told":
+		return s.told(args), true
+	case "next":
+		return strconv.FormatUint(snap.Next(servers[args[0]], len(args) > 1, now), 10), true
+	case "version":
+		return strconv.FormatUint(snap.Version, 10), true
+	case "demanded":
+		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		got := strings.Join(s.demands, "; ")
+		s.demands = nil
+		return orDash(got), true
+	case "hide":
+		s.hidden = append(s.hidden, IPv4Of(mustAddr(args[0])))
+		return "", true
+	case "partners":
+		set := s.db.Settings()
+		set.Partners = true
+		s.db.Configure(set)
+		return "", true
+	}
+	return "", false
+}
+
+func (s *scenario) replica(name, text string, again bool) string {
+	s.t.Helper()
+	r := rowRecord(s.t, text)
+	r.Name = netbios.MustParseName(name)
+	b := Replicas{Partner: r.Owner, Owner: r.Owner, From: r.Version, Renew: true, Records: []Record{*r}}
+	if again {
+		b.From = 1
+	}
+	return s.apply(b)
+}
+
+func (s *scenario) apply(b Replicas) string {
+	s.t.Helper()
+	a, err := s.db.Apply(s.t.Context(), b)
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	var out []string
+	for i, n := range []int{a.Stored, a.Merged, a.Kept, a.Raised, a.Challenged, a.Held} {
+		if n > 0 {
+			out = append(out, []string{"stored", "merged", "kept", "raised", "challenged", "held"}[i])
+		}
+	}
+	return orDash(strings.Join(out, " "))
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func (s *scenario) setRoles(words []string) bool {
+	s.t.Helper()
+	var names []RoleName
+	if words[0] == "role" {
+		n := RoleName{Name: netbios.MustParseName(words[1])}
+		for _, w := range words[2:] {
+			if w != "none" {
+				n.Addrs = append(n.Addrs, IPv4Of(mustAddr(w)))
+			}
+		}
+		names = append(names, n)
+	} else {
+		for _, w := range words[1:] {
+			r, _ := s.db.Snapshot().roles.Find(netbios.MustParseName(w))
+			names = append(names, RoleName{Name: netbios.MustParseName(w), Addrs: addrsOf(&r)})
+		}
+	}
+	if err := s.db.SetRoles(s.t.Context(), names, words[0] == "roles"); err != nil {
+		s.t.Errorf("%s: %v", s.at, err)
+	}
+	return true
+}
+
+// told is what partners are told of an owner's records.
+func (s *scenario) told(args []string) string {
+	low, high := uint64(0), uint64(math.MaxUint64)
+	if len(args) > 1 {
+		a, b, _ := strings.Cut(args[1], "..")
+		low, _ = strconv.ParseUint(a, 10, 64)
+		high, _ = strconv.ParseUint(b, 10, 64)
+	}
+	isHidden := func(a IPv4) bool { return slices.Contains(s.hidden, a) }
+	var out []string
+	for r := range s.db.Snapshot().Records(servers[args[0]], low, high, StampOf(time.Now()), isHidden) {
+		text := fmt.Sprintf("v%d %s %s %s", r.Version, r.Name, r.Kind, r.State)
+		for _, m := range r.Members() {
+			text += " " + m.Addr.String()
+			if m.Owner != (IPv4{}) {
+				text += "@" + serverName(m.Owner)
+			}
+		}
+		out = append(out, text)
+	}
+	return orDash(strings.Join(out, "; "))
+}
