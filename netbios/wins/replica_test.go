@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"testing/synctest"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 //	replica NAME RECORD => stored | merged | kept | raised | challenged | held
 //	again NAME RECORD       the same in a pull of all that the owner has, from itself
 //	confirm SERVER N        a pull of all that the owner has, up to version N, which brings nothing
-//	role NAME ADDR... | role NAME none
+//	role NAME ADDR... | role NAME none | role NAME unknown
 //	roles NAME...           these and no others
 //	told SERVER [A..B] => vVERSION NAME KIND STATE ADDR...; ... or -
 //	next SERVER [again] => the first version that is asked for
@@ -102,7 +103,8 @@ func (s *scenario) setRoles(words []string) bool {
 	if words[0] == "role" {
 		n := RoleName{Name: netbios.MustParseName(words[1])}
 		for _, w := range words[2:] {
-			if w != "none" {
+			n.Unknown = w == "unknown"
+			if w != "none" && w != "unknown" {
 				n.Addrs = append(n.Addrs, IPv4Of(mustAddr(w)))
 			}
 		}
@@ -140,4 +142,87 @@ func (s *scenario) told(args []string) string {
 		out = append(out, text)
 	}
 	return orDash(strings.Join(out, "; "))
+}
+
+// TestRolesOneBatch has a thousand roles move: one batch of the journal, and what was told once is not told again.
+func TestRolesOneBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		defer l.stop()
+		names := labRoles(1000, 1)
+		if err := l.db.SetRoles(t.Context(), names, true); err != nil {
+			t.Fatal(err)
+		}
+		before, moved := l.db.Snapshot(), l.db.Snapshot().Moved()
+		if err := l.db.SetRoles(t.Context(), names, true); err != nil || l.db.Snapshot().Version != before.Version {
+			t.Fatalf("the same again: %v, version %d, was %d", err, l.db.Snapshot().Version, before.Version)
+		}
+		select {
+		case <-moved:
+			t.Error("partners are told of nothing")
+		default:
+		}
+		if err := l.db.SetRoles(t.Context(), labRoles(1000, 2), false); err != nil {
+			t.Fatal(err)
+		}
+		<-moved
+		after := l.db.Snapshot()
+		if after.seq != before.seq+1 || after.Version != before.Version+3000 {
+			t.Errorf("%d batches and %d versions, want 1 and 3000", after.seq-before.seq, after.Version-before.Version)
+		}
+		n := 0
+		for r := range after.Records(IPv4{}, before.Version+1, math.MaxUint64, StampOf(time.Now()), nil) {
+			if n++; r.State != Active || r.At(0).Addr != (IPv4{198, 51, 100, 2}) {
+				t.Fatalf("%+v", r)
+			}
+		}
+		if n != 3000 {
+			t.Errorf("%d records, want 3000", n)
+		}
+		after.checkIndex(t)
+		l.restart()
+		if s := l.db.Snapshot(); s.Version != after.Version || s.Versions()[0].Records != 3000 {
+			t.Errorf("after a restart: %+v", s.Versions()[0])
+		}
+		l.db.Snapshot().checkIndex(t)
+	})
+}
+
+// labRoles are the three names of each of n roles, with one address that ends with last.
+func labRoles(n int, last byte) []RoleName {
+	var out []RoleName
+	for i := range n {
+		for _, suffix := range []byte{0x00, 0x03, 0x20} {
+			name := netbios.MustParseName(fmt.Sprintf("ROLE%d<%02x>", i, suffix))
+			out = append(out, RoleName{Name: name, Addrs: []IPv4{{198, 51, 100, last}}})
+		}
+	}
+	return out
+}
+
+// TestApplyNot is about replicas that nobody can have sent.
+func TestApplyNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		defer l.stop()
+		if _, err := l.db.Apply(t.Context(), Replicas{}); err == nil {
+			t.Error("replicas of nobody were taken")
+		}
+		if err := l.db.Raise(t.Context(), math.MaxUint64); err == nil {
+			t.Error("no version is left")
+		}
+		if err := l.db.Raise(t.Context(), 1000); err != nil || l.db.Snapshot().Version != 1000 {
+			t.Errorf("raised: %v, version %d", err, l.db.Snapshot().Version)
+		}
+		l.want("register FS1 192.0.2.1", Registered)
+		if r, _ := l.db.Snapshot().Find(netbios.MustParseName("FS1")); r.Version != 1001 {
+			t.Errorf("version %d", r.Version)
+		}
+		for i := range maxOwners + 1 {
+			_, err := l.db.Apply(t.Context(), Replicas{Owner: IPv4{10, 1, byte(i >> 8), byte(i)}, UpTo: 1})
+			if isFull := i >= maxOwners-1; (err != nil) != isFull {
+				t.Fatalf("owner %d: %v", i, err)
+			}
+		}
+	})
 }
