@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/plugin/gsstsig"
 	"github.com/nameward/nameward/registry/push"
 	"github.com/nameward/nameward/registry/push/pushctl"
 )
@@ -222,12 +223,13 @@ func TestPushUpdateTwoPrimaries(t *testing.T) {
 	const name = "mail.ad.example."
 	n.reaches(t, "primary", "mailbox", n.role(t, "mailbox").Epoch, push.Verified, 5*time.Second)
 	same(t, "the first one has it", one.a(name)+", "+two.a(name), "192.0.2.11, 192.0.2.12")
-	for _, how := range []string{"dead", "mute"} {
-		if how == "dead" {
-			primary.kill()
+	for _, how := range []string{"mute", "dead"} {
+		if how == "mute" {
+			first.plug(false) // the connections to it stay open
 		} else {
-			primary = first.pushedBindAgain(t, bindAddr)
-			first.plug(false)
+			primary.kill()
+			first.plug(true)
+			time.Sleep(11 * time.Second) // until it is tried first again
 		}
 		for _, to := range []string{"ex2", "ex1"} {
 			epoch, err := n.move("mailbox", to)
@@ -235,7 +237,7 @@ func TestPushUpdateTwoPrimaries(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := n.reaches(t, "primary", "mailbox", epoch, push.Verified, 20*time.Second)
-			t.Logf("%s: the second one has it after %v", how, d.Verified.Sub(d.Moved))
+			t.Logf("%s: the second one has it after %v, %d tries", how, d.Verified.Sub(d.Moved), d.Tries)
 			same(t, how+": the second one has it", two.a(name), fmt.Sprint(d.Addrs[0]))
 		}
 	}
@@ -271,6 +273,15 @@ func TestPushUpdateKerberos(t *testing.T) {
 	}
 }
 
+func sambaWorld(proof string) string {
+	return pushedWorld("e2e.example.", fmt.Sprintf(`
+      update:
+        zone: e2e.example.
+        primary: [192.0.2.5]
+        identity: {principal: nameward@E2E.EXAMPLE, %s, kdc: [192.0.2.5], service: [dc1.e2e.example.]}
+`, proof))
+}
+
 // TestPushUpdateSamba has the internal name server of a domain controller of Samba take updates that are signed by
 // GSS-TSIG, by keytab and by password. What it says no with is signed wrongly before 4.19.8.
 func TestPushUpdateSamba(t *testing.T) {
@@ -285,14 +296,33 @@ func TestPushUpdateSamba(t *testing.T) {
 	soon(t, "the controller", 30*time.Second, dcAddr, func() string { return zone.a("dc1.e2e.example.") })
 	l.secret("password", "Gu4rd.Pass\n")
 	const name = "mail.e2e.example."
+
+	// What an administrator has made, only administrators may change. The controller says SERVFAIL then.
+	admin, err := gsstsig.NewInitiator(gsstsig.Login{Principal: "Administrator@E2E.EXAMPLE", KDCs: []string{dcAddr}, Password: l.secret("admin", "Not.Secret.1\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.negotiate(admin, dcAddr, "dc1.e2e.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := client.exchange(c, signedUpdate(t, c, "e2e.example.", name, "192.0.2.12"), "tcp", dcAddr); err != nil {
+		t.Fatal(reply, err)
+	}
+	n := guard.nameward(t, sambaWorld("keytab: identity.keytab"))
+	soon(t, "the controller does not let it", 20*time.Second, "failed, SERVFAIL", func() string {
+		d := n.delivered(t, "primary", "mailbox")
+		if strings.Contains(d.Why, "SERVFAIL") {
+			return d.Stage.String() + ", SERVFAIL"
+		}
+		return fmt.Sprintf("%+v", d)
+	})
+	same(t, "the administrator's record", zone.a(name)+" "+markerAt(zone, name), "192.0.2.12 NXDOMAIN")
+	n.stop()
+	dc.run(t, "samba-tool", "group", "addmembers", "DnsAdmins", "nameward", "-s", conf)
+
 	for _, proof := range []string{"keytab: identity.keytab", "password_file: password"} {
-		n := guard.nameward(t, pushedWorld("e2e.example.", fmt.Sprintf(`
-      repair: true
-      update:
-        zone: e2e.example.
-        primary: [192.0.2.5]
-        identity: {principal: nameward@E2E.EXAMPLE, %s, kdc: [192.0.2.5], service: [dc1.e2e.example.]}
-`, proof)))
+		n := guard.nameward(t, sambaWorld(proof))
 		n.reaches(t, "primary", "mailbox", n.role(t, "mailbox").Epoch, push.Verified, 20*time.Second)
 		n.measures(t, "primary", "mailbox", 50)
 		d := n.delivered(t, "primary", "mailbox")

@@ -187,11 +187,16 @@ func (s *Servers) talk(ctx context.Context, c net.Conn, addr netip.AddrPort, tal
 	if until, ok := ctx.Deadline(); ok {
 		err = c.SetDeadline(until)
 	}
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) }) // which ends what is under way
 	if err == nil {
 		sent, err = talk(c, addr)
 	}
+	stop()
 	if err != nil && !errors.Is(err, errKeyGone) {
 		_ = c.Close() // what else comes over it nobody waits for
+		if errors.Is(ctx.Err(), context.Canceled) {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
 		return sent, err
 	}
 	s.conns.put(addr, c)
