@@ -243,6 +243,44 @@ func TestPushUpdateTwoPrimaries(t *testing.T) {
 	}
 }
 
+// TestPushUpdateThousand moves a thousand roles at once.
+func TestPushUpdateThousand(t *testing.T) {
+	t.Parallel()
+	const roles = 1000
+	l := newLab(t)
+	guard, bind, client := l.host("guard", guardAddr), l.host("bind", bindAddr), l.host("client", clientAddr)
+	l.write("named-bind/ad", "$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\nns1 A "+bindAddr+"\n")
+	bind.named(t, bindAddr, fmt.Sprintf(`
+key "push." { algorithm hmac-sha256; secret %q; };
+zone "ad.example" { type primary; file "ad"; update-policy { grant push. zonesub A AAAA TXT; }; };
+`, pushSecret), "ad.example.")
+	l.write("push.key", "push.:"+pushSecret+"\n")
+	var list strings.Builder
+	for i := range roles {
+		fmt.Fprintf(&list, "      - {name: role%d, dns: [role%d.ad.example.], source: {operator: {initial: ex1}}}\n", i, i)
+	}
+	world := pushedWorld("ad.example.", "      update: {zone: ad.example., primary: [192.0.2.54], key: push.key}\n")
+	n := guard.nameward(t, strings.Replace(world, "    roles:\n", "    roles:\n"+list.String(), 1))
+	verified := func() string {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		st, err := pushctl.Client{Client: n.Client}.Status(ctx, pushctl.Filter{})
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprint(st.Targets[0].Stages[push.Verified.String()], " ", len(st.Deliveries))
+	}
+	all := fmt.Sprint(roles+1, " 0")
+	t.Logf("at the start: %v", soon(t, "all roles at the start", 60*time.Second, all, verified))
+	for _, to := range []string{"ex2", "ex1"} {
+		out := n.do(t, "switch", "--all", "--to", to, "--wait", "--timeout", "60s")
+		t.Log(tail(out, 4))
+		same(t, "all are there", verified(), all)
+	}
+	zone := client.asker(t, bindAddr)
+	same(t, "the last one", zone.a("role999.ad.example."), "192.0.2.11")
+}
+
 // TestPushUpdateKerberos has BIND take updates that are signed by GSS-TSIG, with an MIT KDC, by keytab and by password.
 func TestPushUpdateKerberos(t *testing.T) {
 	t.Parallel()

@@ -258,6 +258,9 @@ func TestPrimaries(t *testing.T) {
 	if n := len(well.Received()) - before; n != 0 {
 		t.Errorf("the second one got %d updates", n)
 	}
+	if got := s.conns.inOrder(s.addrs); got[0] != well.Addr {
+		t.Errorf("the next one is sent to %v first, which is silent", got)
+	}
 }
 
 // TestSilence: an update is given up in time, whatever its client has in mind.
