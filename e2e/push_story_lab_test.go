@@ -105,12 +105,12 @@ func newStory(t *testing.T) *story {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeAtomic(t, s.smbConf, strings.Replace(string(text), "[global]\n", "[global]\nwins support = yes\ndns proxy = no\n", 1))
+	writeAtomic(t, s.smbConf, strings.Replace(string(text), "[global]\n", "[global]\nwins support = yes\ndns proxy = no\nwinsdb:local_owner = "+dcAddr+"\n", 1))
 	s.dc.run(t, "samba-tool", "user", "create", "nameward", "Gu4rd.Pass", "-s", s.smbConf)
 	s.dc.run(t, "samba-tool", "domain", "exportkeytab", s.path("identity.keytab"), "--principal=nameward@E2E.EXAMPLE", "-s", s.smbConf)
 	s.dc.knowsPartner(t, s.smbConf, 3600)
 	s.startSamba()
-	dir := s.resolve.unbound(t, "dr", farCacheAddr, 53, farCacheAddr+"@8953")
+	dir := s.resolve.unbound(t, "dr", farCacheAddr, 53, farCacheAddr)
 	s.unboundConf = dir + "/unbound.conf"
 
 	s.write("notify.key", notifyKey)

@@ -162,8 +162,9 @@ func (w *worker) consider(snap *registry.Snapshot, role *registry.RoleState) {
 	next.item = w.item(snap, role, next.id, row.Told)
 	w.put(name, next)
 	moved := time.Now()
-	if role.Changed.After(w.looked) && w.snap != nil {
-		moved = role.Changed // else it is another thing that is new, or long ago
+	// Else it is another thing that is new, or long ago, or the clock was set back since the state was stored.
+	if w.snap != nil && role.Changed.After(w.looked) && role.Changed.Before(moved) {
+		moved = role.Changed
 	}
 	superseded := w.ledger.queue(Delivery{
 		Target: w.Name, Role: name, Change: snap.Change, Epoch: role.Epoch, Content: content, Addrs: role.Addrs(), Moved: moved,
