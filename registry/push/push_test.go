@@ -257,9 +257,28 @@ func TestStandby(t *testing.T) {
 		check(t, "pushes", 0, len(a.pushed()))
 		leads = true
 		close(changed)
-		changed = nil
+		changed = make(chan struct{})
 		synctest.Wait()
 		check(t, "pushes", []string{"mail [192.0.2.2] @2"}, a.pushed())
+
+		// Who leads no longer says no word more, and begins anew when it leads again.
+		a.mu.Lock()
+		a.slow = 2 * time.Second
+		a.mu.Unlock()
+		l.move("mail", "n1")
+		time.Sleep(time.Second)
+		check(t, "the push under way", Sent, l.row("a", "mail").Stage)
+		leads = false
+		lost := changed
+		changed = make(chan struct{})
+		close(lost)
+		time.Sleep(time.Minute)
+		check(t, "pushes of one that leads no longer", 1, len(a.pushed()))
+		leads = true
+		close(changed)
+		changed = nil
+		time.Sleep(3 * time.Second)
+		check(t, "pushes", []string{"mail [192.0.2.1] @3"}, a.pushed()[1:])
 	})
 }
 
