@@ -110,7 +110,7 @@ func newStory(t *testing.T) *story {
 	s.dc.run(t, "samba-tool", "domain", "exportkeytab", s.path("identity.keytab"), "--principal=nameward@E2E.EXAMPLE", "-s", s.smbConf)
 	s.dc.knowsPartner(t, s.smbConf, 3600)
 	s.startSamba()
-	dir := s.resolve.unbound(t, "dr", farCacheAddr, 53, farCacheAddr)
+	dir := s.resolve.unbound(t, "dr", farCacheAddr, 53, farCacheAddr, "100.51.198.in-addr.arpa. "+guardAddr, "e2e.example. "+dcAddr)
 	s.unboundConf = dir + "/unbound.conf"
 
 	s.write("notify.key", notifyKey)
