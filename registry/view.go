@@ -13,6 +13,7 @@ func view(ix *index, role *Role, c *cell, drained map[string]Drain, before *Role
 	s := &RoleState{
 		Role: role, Holder: c.rec.Nodes, Epoch: c.rec.Epoch, Since: c.rec.Since, Origin: c.rec.Origin,
 		Forced: c.override, Changed: c.rec.Since,
+		Confirmed: c.confirmed || c.override != nil || role.Source.Kind == SourceOperator,
 	}
 	c = c.at(now)
 	s.Limits = limitsOf(c)
@@ -193,7 +194,7 @@ func sooner(a, b time.Time) time.Time {
 
 // same reports whether nobody could tell the two states apart.
 func same(a, b *RoleState) bool {
-	return a.State == b.State && a.Why == b.Why && a.Epoch == b.Epoch && a.TTL == b.TTL && a.Forced == b.Forced &&
+	return a.State == b.State && a.Why == b.Why && a.Epoch == b.Epoch && a.TTL == b.TTL && a.Forced == b.Forced && a.Confirmed == b.Confirmed &&
 		a.Origin == b.Origin && a.Expires.Equal(b.Expires) && a.rivalEnds.Equal(b.rivalEnds) && a.Since.Equal(b.Since) &&
 		slices.Equal(a.Holder, b.Holder) && slices.Equal(a.Rivals, b.Rivals) && slices.Equal(a.Served, b.Served)
 }

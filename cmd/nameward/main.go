@@ -68,7 +68,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
-		newServe(), newDemo(), newStatus(), newExplain(), newSwitch(), newOverride(), newDrain(), newUndrain(),
+		newServe(), newDemo(), newStatus(), newExplain(), newSwitch(), newPush(), newOverride(), newDrain(), newUndrain(),
 		newReload(), newQuery(), newConfig(), newPolicy(), newAudit(),
 		newRegistrations(), newWins(), newRecords(), newUpdates(),
 	)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -13,22 +14,32 @@ import (
 
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/push/pushctl"
 )
 
 func newSwitch() *cobra.Command {
 	var r registry.SwitchRequest
+	var o waiting
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "switch ROLE... (--to NODE | --site SITE)",
 		Short: "Hand roles over to another node, all of them under one change",
 		Long: "Hand roles with source operator over to a node, or each to its first node at a site. Either all of them\n" +
-			"move, under one change, or none does. Returns when the change is durable and every answer follows it.",
+			"move, under one change, or none does. Returns when the change is durable and every answer follows it; with --wait when\n" +
+			"the targets of push (or a quorum of them) were asked afterwards and answer right.",
 	}
 	client := controlFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := o.check(); err != nil {
+			return err
+		}
 		r.Roles, r.By = args, whoAmI()
+		if o.wait && !r.DryRun {
+			return switchAndWait(cmd, client(), r, o, asJSON)
+		}
 		return reportMoves(cmd, asJSON, func(ctx context.Context) (registry.Moves, error) { return client().Switch(ctx, r) })
 	}
+	o.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&r.To, "to", "", "the `node` that takes the roles over")
 	f.StringVar(&r.Site, "site", "", "the `site` whose nodes take the roles over")
@@ -39,6 +50,32 @@ func newSwitch() *cobra.Command {
 	complete(cmd, "to", completeFrom(client, nodeNames))
 	complete(cmd, "site", completeFrom(client, siteNames))
 	return cmd
+}
+
+// switchAndWait switches and reports when the targets have it.
+func switchAndWait(cmd *cobra.Command, client *control.Client, r registry.SwitchRequest, o waiting, asJSON bool) error {
+	ctx, cancel := withTimeout(cmd)
+	defer cancel()
+	moves, err := client.Switch(ctx, r)
+	if err != nil {
+		return told(err)
+	}
+	if !asJSON {
+		printMoves(cmd.OutOrStdout(), moves)
+	}
+	var roles []string
+	for _, m := range moves.Moves {
+		roles = append(roles, m.Role)
+	}
+	reply, err := o.until(cmd.Context(), pushctl.Client{Client: client}, moves.Change, roles)
+	if asJSON {
+		return errors.Join(printJSON(cmd.OutOrStdout(), struct {
+			registry.Moves
+			pushctl.WaitReply
+		}{moves, reply}), err)
+	}
+	printProgress(cmd.OutOrStdout(), reply.Targets)
+	return err
 }
 
 func complete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {

@@ -47,6 +47,7 @@ type Guard struct {
 	notify  *notifier
 	zones   zonesService
 	updates *updateService
+	push    *pushService
 
 	policies policyFile
 	answers  atomic.Pointer[answerChoice]
@@ -124,6 +125,14 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	if err != nil {
 		return nil, errors.Join(err, g.closeFiles())
 	}
+	if g.push, err = openPush(cfg.Store.Push, g, log); err != nil {
+		return nil, errors.Join(err, g.closeFiles())
+	}
+	targets, err := g.targets(cfg)
+	if err != nil {
+		return nil, errors.Join(err, g.closeFiles())
+	}
+	g.push.Configure(targets)
 	g.updates.put(settings)
 	g.startWith(loaded.policy)
 	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, log))
@@ -152,6 +161,7 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 		log.Warn().Msg("not every claim file could be read yet; the last known state is served meanwhile")
 	}
 	g.task(ctx, "notifier", g.notify.Run)
+	g.task(ctx, "push", g.push.Run)
 	parkStacks(ctx, &g.tasks)
 	// Twice, because what pools hold outlives one collection, and the next one's goal is set by it.
 	runtime.GC()
@@ -159,14 +169,14 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	return g, nil
 }
 
-// run starts the tasks but the notifier, which waits for the first state. Each ends with ctx; one that
+// run starts the tasks but the notifier and the push, which wait for the first state. Each ends with ctx; one that
 // fails is logged and does not take the others along, for stale beats blank.
 func (g *Guard) run(ctx context.Context) {
 	ctl, socket := g.control(), g.cfg.Control.Socket
 	for name, task := range map[string]func(context.Context) error{
 		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run,
 		"configuration file": g.followConfig, "policy file": g.followPolicy,
-		"zones": g.zones.db.Run, "updates": g.updates.book.Run, "sockets of updates": g.updates.run,
+		"zones": g.zones.db.Run, "updates": g.updates.book.Run, "ledger": g.push.Ledger.Run, "sockets of updates": g.updates.run,
 		"control": func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
 	} {
 		g.task(ctx, name, task)
@@ -182,6 +192,7 @@ func (g *Guard) control() *control.Server {
 		Updates: control.Updates{Serial: u.Serial, Registered: u.Registered, Held: u.HeldOf}, UpdatesStatus: g.updates.status, StorePath: g.cfg.Store.Bolt, Log: g.log,
 		Mount: func(mux *http.ServeMux) {
 			u.Mount(mux)
+			g.pushControl().Mount(mux)
 			w.Mount(mux) // or it says that there is no WINS server
 		},
 	}
@@ -216,6 +227,9 @@ func (g *Guard) closeFiles() error {
 	errs := []error{g.closeWINS()}
 	if g.updates != nil {
 		errs = append(errs, g.updates.close())
+	}
+	if g.push != nil {
+		errs = append(errs, g.push.close())
 	}
 	if g.zones.journal != nil {
 		errs = append(errs, g.zones.close())
@@ -393,13 +407,18 @@ func (g *Guard) putInForce(content []byte) error {
 	if !g.updates.allows(settings) {
 		return fmt.Errorf("%s: updates cannot be turned on while nameward runs; restart it", g.path)
 	}
-	ctx := context.Background()
-	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
+	targets, err := g.targets(cfg)
+	if err != nil {
 		return err
 	}
-	if err := g.reg.Configure(ctx, cfg.World); err != nil {
-		return errors.Join(err, g.netbios.apply(ctx, g.cfg.NetBIOS))
+	ctx := context.Background()
+	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
+		return errors.Join(err, closeDrivers(targets))
 	}
+	if err := g.reg.Configure(ctx, cfg.World); err != nil {
+		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS))
+	}
+	g.push.Configure(targets)
 	g.zones.follow()
 	g.updates.put(settings)
 	g.cfg = cfg

@@ -12,6 +12,7 @@ import (
 	"github.com/nameward/nameward/plugin/nameward/front"
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/held"
+	"github.com/nameward/nameward/registry/push"
 )
 
 func init() { prometheus.MustRegister(collector{}) }
@@ -20,7 +21,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, "nameward", name), help, labels, nil)
 }
 
-// Labels are small closed sets, never an address or a name.
+// Labels are small closed sets, never an address or a name but that of a target, of which the configuration has a few.
 var (
 	rolesDesc         = desc("roles", "Roles by state.", "state")
 	changesDesc       = desc("changes_total", "Number of the change in force; survives restarts.")
@@ -50,6 +51,12 @@ var (
 	contextsDesc      = desc("gss_contexts", "Keys that were agreed on with clients (GSS-TSIG) and are alive.")
 	negotiatedDesc    = desc("gss_negotiations_total", "GSS-TSIG negotiations by outcome.", "outcome")
 	unnotedDesc       = desc("wins_usage_dropped_total", "Requests that the report of who uses WINS has not counted.")
+	deliveriesDesc    = desc("push_deliveries", "Deliveries of roles to targets, by target and by how far they are.", "target", "stage")
+	supersededDesc    = desc("push_superseded_total", "Deliveries that something newer overtook.", "target")
+	pushFailuresDesc  = desc("push_failures_total", "Tries that did not bring the target the state of a role.", "target")
+	deliveredDesc     = desc("push_delivered_seconds", "From a change until the target was verified, or has acknowledged where it cannot be asked.", "target")
+	convergedDesc     = desc("push_stale_seconds", "From a change until the last stale answer that was seen at the target.", "target")
+	ledgerDesc        = desc("push_failing", "1 while the ledger of deliveries cannot be saved.")
 	drainedDesc       = desc("nodes_drained", "Nodes that an operator took out of service.")
 )
 
@@ -61,6 +68,7 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 		rolesDesc, changesDesc, claimsDesc, commitsDesc, storeDesc, loadedDesc, rejectedDesc, reloadsDesc, packetsDesc, notifiesDesc, drainedDesc,
 		recordsDesc, heldDesc, requestsDesc, queueDesc, outboxDesc, unsavedDesc, unnotedDesc,
 		policyDesc, policyAtDesc, rulesDesc,
+		deliveriesDesc, supersededDesc, pushFailuresDesc, deliveredDesc, convergedDesc, ledgerDesc,
 		updateQueueDesc, updateHeldDesc, updateDroppedDesc, registeredDesc, zonesDesc, frontDesc, contextsDesc, negotiatedDesc,
 	} {
 		ch <- d
@@ -108,9 +116,34 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 		counter(packetsDesc, g.netbios.server.Counters.Get(o), o.String())
 	}
 	g.updates.collect(gauge, counter)
+	g.push.collect(ch)
 	if g.wins != nil {
 		g.wins.collect(gauge, counter)
 	}
+}
+
+// collect reports how the targets are.
+func (s *pushService) collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(ledgerDesc, prometheus.GaugeValue, oneIf(s.Ledger.Err() != nil))
+	for _, t := range s.Standing() {
+		for _, stage := range push.Stages {
+			if stage != push.Superseded {
+				ch <- prometheus.MustNewConstMetric(deliveriesDesc, prometheus.GaugeValue, float64(t.Stages[stage]), t.Name, stage.String())
+			}
+		}
+		ch <- prometheus.MustNewConstMetric(supersededDesc, prometheus.CounterValue, float64(t.Counts.Superseded), t.Name)
+		ch <- prometheus.MustNewConstMetric(pushFailuresDesc, prometheus.CounterValue, float64(t.Counts.Failures), t.Name)
+		ch <- histogramOf(deliveredDesc, &t.Counts.Delivered, t.Name)
+		ch <- histogramOf(convergedDesc, &t.Counts.Stale, t.Name)
+	}
+}
+
+func histogramOf(d *prometheus.Desc, h *push.Histogram, labels ...string) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(push.Buckets))
+	for i, b := range push.Buckets {
+		buckets[b] = h.Counts[i]
+	}
+	return prometheus.MustNewConstHistogram(d, h.Count, h.Sum.Seconds(), buckets, labels...)
 }
 
 // collect reports dynamic updates, as far as they are taken at all.

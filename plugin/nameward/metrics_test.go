@@ -18,7 +18,7 @@ var labels = map[string]int{"state": 5, "outcome": 32, "result": 2, "op": 4, "fa
 // TestMetrics checks names, labels and their values against the rules of the house.
 func TestMetrics(t *testing.T) {
 	runServer(t)
-	checkMetrics(t, 18)
+	checkMetrics(t, 19)
 }
 
 func checkMetrics(t *testing.T, want int) {
@@ -105,7 +105,7 @@ func TestUpdateMetrics(t *testing.T) {
 	path := writeConfig(t, "")
 	write(t, path, strings.Replace(readText(t, path), "{name: corp.example.,", "{name: corp.example., updates: own,", 1))
 	start(t, fmt.Sprintf(".:%d {\n    bind 127.0.0.1\n    nameward %s\n}", freePort(t), path))
-	checkMetrics(t, 23)
+	checkMetrics(t, 24)
 }
 
 // counted reads a counter of ours for an outcome.

@@ -144,5 +144,5 @@ func TestWINSMetrics(t *testing.T) {
 	path := writeConfig(t, winsConfig(fmt.Sprintf("127.0.0.1:%d", freePort(t))))
 	write(t, filepath.Join(filepath.Dir(path), "policy.yaml"), "version: 1\nrules: []\n")
 	start(t, fmt.Sprintf(".:%d {\n    bind 127.0.0.1\n    nameward %s\n}", freePort(t), path))
-	checkMetrics(t, 25)
+	checkMetrics(t, 26)
 }

@@ -158,7 +158,7 @@ func TestStatus(t *testing.T) {
 	got := st.Roles[0]
 	got.Since = time.Time{}
 	want := Role{
-		Role: "mailbox", Cluster: "mail", Mode: "single", State: "fresh", Holder: []string{"ex1"}, Epoch: 1, Source: "operator",
+		Role: "mailbox", Cluster: "mail", Nodes: []string{"ex1", "ex2"}, Mode: "single", State: "fresh", Holder: []string{"ex1"}, Epoch: 1, Source: "operator",
 		Origin: "initial holder of the configuration", Served: []string{"ex1"}, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.11")},
 		TTL: 5, DNS: []string{"mail.corp.example."}, NetBIOS: []string{"MAIL<20>"},
 	}

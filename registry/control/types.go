@@ -92,6 +92,7 @@ type Node struct {
 type Role struct {
 	Role      string             `json:"role"`
 	Cluster   string             `json:"cluster"`
+	Nodes     []string           `json:"nodes"` // its members, in written order
 	Mode      string             `json:"mode"`
 	State     string             `json:"state"`
 	Why       string             `json:"why,omitempty"`
@@ -166,6 +167,9 @@ func RoleOf(s *registry.RoleState) Role {
 	}
 	if r.Holder == nil {
 		r.Holder = []string{}
+	}
+	for _, n := range s.Role.Nodes {
+		r.Nodes = append(r.Nodes, n.Name)
 	}
 	for _, n := range s.Role.NetBIOS {
 		r.NetBIOS = append(r.NetBIOS, n.String())

@@ -6,8 +6,8 @@ import (
 	"github.com/nameward/nameward/registry"
 )
 
-// Driver knows one target: what of the world's state it is to have, how it is told, and how it is asked. Its
-// methods are called by one goroutine at a time.
+// Driver knows one target: what of the world's state it is to have, how it is told, and how it is asked. Content may
+// be called by any goroutine at any time; the others are called by one at a time.
 type Driver interface {
 	// Content says in one line of text what the target is to publish for a role, such as
 	// "mail.corp.example. 5 192.0.2.11"; "" when the role is not for this target. A role whose content differs from what

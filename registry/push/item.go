@@ -87,6 +87,13 @@ func sameSet(a, b []netip.Addr) bool {
 	return in(a, b) && in(b, a)
 }
 
+// begin forgets what came of the last call of the driver.
+func (it *Item) begin() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.stage, it.found, it.why = Queued, nil, nil
+}
+
 // Stage tells how far the item is, and why not further.
 func (it *Item) Stage() (stage Stage, found []netip.Addr, why error) {
 	it.mu.Lock()
