@@ -62,6 +62,7 @@ var closed = map[string][]string{
 
 	"registry/push":               {"registry", "registry/store/journal"},
 	"registry/push/dnsask":        {"registry", "registry/push", "registry/tsig"},
+	"registry/push/notify":        {"registry", "registry/config", "registry/push", "registry/push/dnsask", "registry/tsig", "registry/yamlat", "registry/zone"},
 	"registry/updates":            {"registry/held", "registry/store/journal"},
 	"registry/updates/updatesctl": {"registry", "registry/control", "registry/held", "registry/updates", "registry/zone"},
 }

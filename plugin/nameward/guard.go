@@ -21,6 +21,7 @@ import (
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/control"
 	"github.com/nameward/nameward/registry/follow"
+	"github.com/nameward/nameward/registry/push/notify"
 	"github.com/nameward/nameward/registry/source/file"
 	"github.com/nameward/nameward/registry/source/probe"
 	"github.com/nameward/nameward/registry/store/bolt"
@@ -44,7 +45,7 @@ type Guard struct {
 	probes  *probe.Source
 	netbios netbiosService
 	wins    *winsService // nil: no WINS server
-	notify  *notifier
+	notify  *notify.Sender
 	zones   zonesService
 	updates *updateService
 	push    *pushService
@@ -72,6 +73,9 @@ type dnsListeners struct {
 
 type reloadCounts struct{ good, bad uint64 }
 
+// settle is the time that the server gets after the start of its guard until it listens, before secondaries are told.
+const settle = 100 * time.Millisecond
+
 // firstWord is how long the start waits for sources that only have to read a file.
 const firstWord = 2 * time.Second
 
@@ -80,6 +84,7 @@ type Loaded struct {
 	*config.Config
 	digest digest // of its text
 	policy draft
+	keys   notify.Keys // of secondaries
 }
 
 type digest [sha256.Size]byte
@@ -99,7 +104,11 @@ func Load(path string) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Loaded{cfg, sha256.Sum256(content), pol}, nil
+	keys, err := notify.ReadKeys(path, cfg.Push.Secondaries)
+	if err != nil {
+		return nil, err
+	}
+	return &Loaded{cfg, sha256.Sum256(content), pol, keys}, nil
 }
 
 // Start runs the world of a configuration that was loaded from path. It returns when every claim file
@@ -128,6 +137,8 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	if g.push, err = openPush(cfg.Store.Push, g, log); err != nil {
 		return nil, errors.Join(err, g.closeFiles())
 	}
+	g.notify = notify.New(g.zones.db, settle, log)
+	g.notify.Use(loaded.keys)
 	targets, err := g.targets(cfg)
 	if err != nil {
 		return nil, errors.Join(err, g.closeFiles())
@@ -139,7 +150,6 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
 	g.files, g.probes = file.New(g.reg, log), probe.New(g.reg, log)
-	g.notify = &notifier{zones: g.zones.db, log: log, settle: settle}
 	g.netbios.server = &nbns.Server{Snapshot: g.reg.Snapshot, Log: log}
 	g.netbios.tasks = &g.tasks
 	if g.wins, err = openWINS(cfg.NetBIOS.WINS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
@@ -400,6 +410,10 @@ func (g *Guard) putInForce(content []byte) error {
 	if err != nil {
 		return err
 	}
+	keys, err := notify.ReadKeys(g.path, cfg.Push.Secondaries)
+	if err != nil {
+		return err
+	}
 	settings, err := g.updates.prepare(cfg)
 	if err != nil {
 		return err
@@ -415,7 +429,9 @@ func (g *Guard) putInForce(content []byte) error {
 	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
 		return errors.Join(err, closeDrivers(targets))
 	}
+	before := g.notify.Use(keys)
 	if err := g.reg.Configure(ctx, cfg.World); err != nil {
+		g.notify.Use(before)
 		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS))
 	}
 	g.push.Configure(targets)

@@ -55,6 +55,9 @@ func (g *Guard) targets(cfg *config.Config) ([]push.Target, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(append(problems, closeDrivers(out))...)
 	}
+	for _, s := range cfg.Push.Secondaries {
+		out = append(out, push.Target{Name: s.Name, Kind: "notify", Driver: g.notify.Driver(s.Addr), Check: config.DefaultCheck})
+	}
 	return out, nil
 }
 

@@ -65,9 +65,11 @@ var targetKinds = []targetKind{
 }
 
 const (
-	defaultCheck = time.Minute
-	leastCheck   = time.Second
-	mostCheck    = day
+	// DefaultCheck is how often a target is asked that says nothing of it, and a secondary.
+	DefaultCheck = time.Minute
+
+	leastCheck = time.Second
+	mostCheck  = day
 )
 
 var pushShape = yamlat.Shape[rawTargets]{
@@ -142,7 +144,7 @@ func (c *checker) push(r *rawTargets, secondaries []Secondary, out *Config) Push
 }
 
 func (c *checker) target(r *rawTarget, out *Config) Target {
-	t := Target{Name: r.name.Value, Roles: distinct(c.d, r.roles, "role "), Check: r.check.Or(defaultCheck), Repair: r.repair.Value}
+	t := Target{Name: r.name.Value, Roles: distinct(c.d, r.roles, "role "), Check: r.check.Or(DefaultCheck), Repair: r.repair.Value}
 	c.knownRoles(r.roles.Items, out)
 	i := slices.IndexFunc(targetKinds, func(k targetKind) bool { return k.key == r.kind.Value })
 	targetKinds[i].check(c, r.raw, &t)
