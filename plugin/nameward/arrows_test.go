@@ -27,6 +27,7 @@ var arrows = []arrow{
 	{"github.com/google/gopacket/...", []string{"netbios/nbpcap"}},
 	{"github.com/fsnotify/fsnotify", []string{"registry/follow"}},
 	{"go.etcd.io/bbolt/...", []string{"registry/store/bolt", "registry/store/boltfile/...", "registry/store/journal"}},
+	{"go.etcd.io/etcd/...", []string{"registry/store/etcd", "plugin/nameward"}},
 	{"github.com/jcmturner/...", []string{"plugin/gsstsig"}},
 	{"github.com/gaissmai/bart", []string{"registry", "policy"}},
 	{"github.com/tidwall/btree", []string{"registry/zone"}},

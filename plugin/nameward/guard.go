@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -24,7 +25,6 @@ import (
 	"github.com/nameward/nameward/registry/push/notify"
 	"github.com/nameward/nameward/registry/source/file"
 	"github.com/nameward/nameward/registry/source/probe"
-	"github.com/nameward/nameward/registry/store/bolt"
 	"github.com/nameward/nameward/registry/updates"
 	"github.com/nameward/nameward/registry/updates/updatesctl"
 	"github.com/nameward/nameward/registry/zone"
@@ -39,7 +39,7 @@ type Guard struct {
 	path    string
 	log     zerolog.Logger
 	started time.Time
-	store   *bolt.Store
+	store   registry.Store
 	reg     *registry.Registry
 	files   *file.Source
 	probes  *probe.Source
@@ -115,7 +115,7 @@ func Load(path string) (*Loaded, error) {
 // was read once and every socket is open.
 func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	cfg := loaded.Config
-	store, err := bolt.Open(cfg.Store.Bolt)
+	store, err := openStore(cfg.Store, log)
 	if err != nil {
 		return nil, err
 	}
@@ -183,6 +183,7 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 // fails is logged and does not take the others along, for stale beats blank.
 func (g *Guard) run(ctx context.Context) {
 	ctl, socket := g.control(), g.cfg.Control.Socket
+	g.runStore(ctx)
 	for name, task := range map[string]func(context.Context) error{
 		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run,
 		"configuration file": g.followConfig, "policy file": g.followPolicy,
@@ -199,7 +200,7 @@ func (g *Guard) control() *control.Server {
 	ctl := &control.Server{
 		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus, Policy: g.policyStatus,
 		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Zones: g.zones.status, Listen: g.listen,
-		Updates: control.Updates{Serial: u.Serial, Registered: u.Registered, Held: u.HeldOf}, UpdatesStatus: g.updates.status, StorePath: g.cfg.Store.Bolt, Log: g.log,
+		Updates: control.Updates{Serial: u.Serial, Registered: u.Registered, Held: u.HeldOf}, UpdatesStatus: g.updates.status, StorePath: placeOf(g.cfg.Store), Log: g.log,
 		Mount: func(mux *http.ServeMux) {
 			u.Mount(mux)
 			g.pushControl().Mount(mux)
@@ -400,7 +401,7 @@ func (g *Guard) putInForce(content []byte) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Store != g.cfg.Store || cfg.Control != g.cfg.Control {
+	if !reflect.DeepEqual(cfg.Store, g.cfg.Store) || cfg.Control != g.cfg.Control {
 		return fmt.Errorf("%s: store and control socket cannot change while nameward runs; restart it to move them", g.path)
 	}
 	if old, now := g.cfg.NetBIOS.WINS, cfg.NetBIOS.WINS; old.Database != now.Database {

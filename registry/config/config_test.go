@@ -124,7 +124,7 @@ func TestDefaults(t *testing.T) {
 		NetBIOS: NetBIOS{NodeStatus: NodeStatus{Others: "short"}},
 		Control: Control{"/run/nameward/control.sock"},
 		Updates: Updates{Limits: UpdateLimits{Records: 1_000_000, Queue: 8192, Gated: 1024}},
-		Store:   Store{"/var/lib/nameward/nameward.db", "/var/lib/nameward/zones.db", "/var/lib/nameward/updates.db", "/var/lib/nameward/push.db"},
+		Store:   Store{Bolt: "/var/lib/nameward/nameward.db", Zones: "/var/lib/nameward/zones.db", Updates: "/var/lib/nameward/updates.db", Push: "/var/lib/nameward/push.db"},
 		Log:     Log{"info", "json"},
 		Answers: Answers{Signed: SignedStrip},
 	}

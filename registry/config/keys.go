@@ -46,6 +46,7 @@ func Keys() []string {
 	add("answers.rebinding", rebindingShape.Keys())
 	add("control", controlShape.Keys())
 	add("store", storeShape.Keys())
+	add("store.etcd", etcdShape.Keys())
 	add("log", logShape.Keys())
 	slices.Sort(all)
 	return all

@@ -31,6 +31,7 @@ type rawConfig struct {
 	netbios   rawNetBIOS
 	socket    text
 	bolt      text
+	etcd      rawEtcd
 	zonesDB   text
 	updatesDB text
 	pushDB    text
@@ -167,6 +168,7 @@ var storeShape = yamlat.Shape[rawConfig]{
 	What: "store",
 	Fields: []yamlat.Field[rawConfig]{
 		{Key: "bolt", Set: func(d *decoder, n *node, r *rawConfig) { r.bolt = path(d, n) }},
+		{Key: "etcd", Set: func(d *decoder, n *node, r *rawConfig) { r.etcd.at, _ = etcdShape.Decode(d, n, &r.etcd) }},
 		{Key: "zones", Set: func(d *decoder, n *node, r *rawConfig) { r.zonesDB = path(d, n) }},
 		{Key: "updates", Set: func(d *decoder, n *node, r *rawConfig) { r.updatesDB = path(d, n) }},
 		{Key: "push", Set: func(d *decoder, n *node, r *rawConfig) { r.pushDB = path(d, n) }},

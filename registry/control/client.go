@@ -52,6 +52,16 @@ func (c *Client) Switch(ctx context.Context, r registry.SwitchRequest) (m regist
 	return m, c.Call(ctx, http.MethodPost, "/v1/switch", r, &m)
 }
 
+// LowerTTL lowers the TTLs of roles for a while.
+func (c *Client) LowerTTL(ctx context.Context, r registry.LowerRequest) (t registry.TTLs, err error) {
+	return t, c.Call(ctx, http.MethodPost, "/v1/ttl/lower", r, &t)
+}
+
+// RaiseTTL gives roles their own TTLs back.
+func (c *Client) RaiseTTL(ctx context.Context, r registry.RaiseRequest) (t registry.TTLs, err error) {
+	return t, c.Call(ctx, http.MethodPost, "/v1/ttl/raise", r, &t)
+}
+
 // SetOverride forces a role.
 func (c *Client) SetOverride(ctx context.Context, r OverrideRequest) (m registry.Moves, err error) {
 	return m, c.Call(ctx, http.MethodPost, "/v1/override/set", r, &m)
