@@ -29,6 +29,7 @@ require (
 )
 
 require (
+	github.com/godbus/dbus/v5 v5.2.2
 	github.com/tidwall/btree v1.8.1
 	go.etcd.io/etcd/client/v3 v3.7.3
 	go.uber.org/zap v1.28.0

@@ -23,6 +23,7 @@ import (
 	"github.com/nameward/nameward/registry/control"
 	"github.com/nameward/nameward/registry/follow"
 	"github.com/nameward/nameward/registry/push/notify"
+	"github.com/nameward/nameward/registry/push/stream"
 	"github.com/nameward/nameward/registry/source/file"
 	"github.com/nameward/nameward/registry/source/probe"
 	"github.com/nameward/nameward/registry/updates"
@@ -49,6 +50,9 @@ type Guard struct {
 	zones   zonesService
 	updates *updateService
 	push    *pushService
+	// replicas exchanges WINS records with partners.
+	replicas replication
+	stream   *stream.Server
 
 	policies policyFile
 	answers  atomic.Pointer[answerChoice]
@@ -139,11 +143,6 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	}
 	g.notify = notify.New(g.zones.db, settle, log)
 	g.notify.Use(loaded.keys)
-	targets, err := g.targets(cfg)
-	if err != nil {
-		return nil, errors.Join(err, g.closeFiles())
-	}
-	g.push.Configure(targets)
 	g.updates.put(settings)
 	g.startWith(loaded.policy)
 	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, log))
@@ -152,12 +151,29 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	g.files, g.probes = file.New(g.reg, log), probe.New(g.reg, log)
 	g.netbios.server = &nbns.Server{Snapshot: g.reg.Snapshot, Log: log}
 	g.netbios.tasks = &g.tasks
-	if g.wins, err = openWINS(cfg.NetBIOS.WINS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
+	if g.wins, err = openWINS(cfg.NetBIOS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
 		cancel()
 		return nil, errors.Join(err, g.closeFiles())
 	}
 	g.netbios.wins = g.wins
-	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
+	g.replicas = replication{snapshot: g.reg.Snapshot, log: log, ctx: ctx, tasks: &g.tasks}
+	if g.wins != nil {
+		g.replicas.db = g.wins.db
+	}
+	targets, err := g.targets(cfg)
+	if err != nil {
+		cancel()
+		return nil, errors.Join(err, g.closeFiles())
+	}
+	g.push.Configure(targets)
+	if err := errors.Join(g.netbios.apply(ctx, cfg.NetBIOS), g.replicas.apply(cfg.NetBIOS.Replication)); err != nil {
+		cancel()
+		g.netbios.closeAllBut(nil)
+		g.tasks.Wait()
+		return nil, errors.Join(err, g.closeFiles())
+	}
+	g.stream = stream.New(g.Snapshot, g.zones.db, g.answerSession, log)
+	if err := g.stream.Apply(cfg.Push.Stream); err != nil {
 		cancel()
 		g.netbios.closeAllBut(nil)
 		return nil, errors.Join(err, g.closeFiles())
@@ -188,6 +204,7 @@ func (g *Guard) run(ctx context.Context) {
 		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run,
 		"configuration file": g.followConfig, "policy file": g.followPolicy,
 		"zones": g.zones.db.Run, "updates": g.updates.book.Run, "ledger": g.push.Ledger.Run, "sockets of updates": g.updates.run,
+		"stream":  g.stream.Run,
 		"control": func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
 	} {
 		g.task(ctx, name, task)
@@ -427,13 +444,22 @@ func (g *Guard) putInForce(content []byte) error {
 		return err
 	}
 	ctx := context.Background()
-	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
-		return errors.Join(err, closeDrivers(targets))
+	// What was applied is put back when something behind it fails.
+	undo := []func() error{func() error { return closeDrivers(targets) }}
+	for _, part := range []func(*config.Config) error{
+		func(c *config.Config) error { return g.netbios.apply(ctx, c.NetBIOS) },
+		func(c *config.Config) error { return g.replicas.apply(c.NetBIOS.Replication) },
+		func(c *config.Config) error { return g.stream.Apply(c.Push.Stream) },
+	} {
+		if err := part(cfg); err != nil {
+			return undone(err, undo)
+		}
+		undo = append(undo, func() error { return part(g.cfg) })
 	}
 	before := g.notify.Use(keys)
 	if err := g.reg.Configure(ctx, cfg.World); err != nil {
 		g.notify.Use(before)
-		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS))
+		return undone(err, undo)
 	}
 	g.push.Configure(targets)
 	g.zones.follow()
@@ -443,8 +469,16 @@ func (g *Guard) putInForce(content []byte) error {
 	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, g.log))
 	ApplyLog(cfg.Log)
 	g.configureSources(cfg)
-	g.reconfigureWINS(cfg.NetBIOS.WINS)
+	g.reconfigureWINS(cfg.NetBIOS)
 	return nil
+}
+
+// undone puts back what was applied, the latest first, and says all that went wrong.
+func undone(err error, undo []func() error) error {
+	for _, back := range slices.Backward(undo) {
+		err = errors.Join(err, back())
+	}
+	return err
 }
 
 // ApplyLog is told the log settings whenever a configuration comes into force; the command sets it.

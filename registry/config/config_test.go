@@ -128,8 +128,30 @@ func TestDefaults(t *testing.T) {
 		Log:     Log{"info", "json"},
 		Answers: Answers{Signed: SignedStrip},
 	}
-	if diff := cmp.Diff(want, c); diff != "" {
+	if diff := cmp.Diff(want, c, addr, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestReplication(t *testing.T) {
+	c := parse(t, `clusters: [{name: c, nodes: {a: {public: [192.0.2.1]}}}]
+netbios:
+  listen: [{address: "0.0.0.0:137"}]
+  wins: {mode: own}
+  wrepl:
+    address: 192.0.2.53
+    partners:
+      - {address: 192.0.2.44}
+      - {address: "192.0.2.45:4242", name: dr, push: true, persistent: false, propagate: true, pull: off, check: off}
+      - {address: 192.0.2.46, pull: 2h, check: 5s}
+`)
+	got := fmt.Sprintf("%+v", c.NetBIOS.Replication)
+	want := "{Address:192.0.2.53 Listen:192.0.2.53:42 Partners:[" +
+		"{Name:192.0.2.44 Address:192.0.2.44:42 Push:true Persistent:true Propagate:false Pull:30m0s Check:1m0s} " +
+		"{Name:dr Address:192.0.2.45:4242 Push:true Persistent:false Propagate:true Pull:0s Check:0s} " +
+		"{Name:192.0.2.46 Address:192.0.2.46:42 Push:true Persistent:true Propagate:false Pull:2h0m0s Check:5s}]}"
+	if got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }
 

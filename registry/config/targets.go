@@ -14,6 +14,7 @@ type Push struct {
 	Targets     []Target    // in written order; names are unique
 	Secondaries []Secondary // of the zones' notify, each once; their names are not those of targets
 	Drill       string      // the role that drills move; "" for none
+	Stream      *Stream     // nil: no server of DNS Push
 }
 
 // Target is one place that is told of changes. Exactly one of the kinds is set.
@@ -23,7 +24,12 @@ type Target struct {
 	Check  time.Duration // how often it is asked whether it still answers right; 0: never
 	Repair bool          // what somebody else wrote there is written over
 
-	Hook *Hook
+	Hook    *Hook
+	Update  *Update
+	WINS    *WINSTarget
+	Webhook *Webhook
+	ARP     *ARP
+	Cache   *Cache
 }
 
 // Kind is the key that says what the target is.
@@ -37,8 +43,9 @@ func (t *Target) Kind() string {
 }
 
 type rawTargets struct {
-	drill text
-	list  []rawTarget
+	drill  text
+	list   []rawTarget
+	stream rawStream
 }
 
 type rawTarget struct {
@@ -62,6 +69,11 @@ type targetKind struct {
 // targetKinds lists the kinds in the order in which people are told of them.
 var targetKinds = []targetKind{
 	{"hook", func(t *Target) bool { return t.Hook != nil }, readHook, (*checker).hook},
+	{"update", func(t *Target) bool { return t.Update != nil }, readUpdate, (*checker).updateTarget},
+	{"wins", func(t *Target) bool { return t.WINS != nil }, readWINSTarget, (*checker).winsTarget},
+	{"webhook", func(t *Target) bool { return t.Webhook != nil }, readWebhook, (*checker).webhook},
+	{"arp", func(t *Target) bool { return t.ARP != nil }, readARP, (*checker).arp},
+	{"cache", func(t *Target) bool { return t.Cache != nil }, readCache, (*checker).cache},
 }
 
 const (
@@ -76,6 +88,7 @@ var pushShape = yamlat.Shape[rawTargets]{
 	What: "push",
 	Fields: []yamlat.Field[rawTargets]{
 		{Key: "drill", Set: func(d *decoder, n *node, r *rawTargets) { r.drill = name(d, n) }},
+		{Key: "stream", Set: func(d *decoder, n *node, r *rawTargets) { r.stream.at, _ = streamShape.Decode(d, n, &r.stream) }},
 		{Key: "targets", Set: func(d *decoder, n *node, r *rawTargets) {
 			d.Each(n, func(n *node) {
 				var t rawTarget
@@ -122,7 +135,8 @@ func shapeOfTargets() yamlat.Shape[rawTarget] {
 
 // push checks the targets. The roles stand in out already.
 func (c *checker) push(r *rawTargets, secondaries []Secondary, out *Config) Push {
-	p := Push{Drill: r.drill.Value, Secondaries: secondaries}
+	c.world = out.World
+	p := Push{Drill: r.drill.Value, Secondaries: secondaries, Stream: c.stream(&r.stream, out)}
 	c.knownRoles([]text{r.drill}, out)
 	seen := map[string]at{}
 	for i := range r.list {
