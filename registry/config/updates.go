@@ -265,7 +265,7 @@ func (c *checker) identity(id *rawIdentity, primaries int) Identity {
 
 // stores checks the paths of the files that state is kept in.
 func (c *checker) stores(r *rawConfig) Store {
-	s := Store{Bolt: relativeTo(c.file, r.bolt.Or(defaultBolt))}
+	s := Store{Bolt: relativeTo(c.file, r.bolt.Or(defaultBolt)), Etcd: c.etcd(&r.etcd)}
 	files := []struct {
 		key     string
 		written text

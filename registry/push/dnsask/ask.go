@@ -39,6 +39,9 @@ func question(name string, qtype uint16) dns.Question {
 
 // names are those of a role that the server is asked for.
 func (o Options) names(it *push.Item) []string {
+	if o.Names != nil {
+		return o.Names(it)
+	}
 	if o.Zone == "" {
 		return it.Role.Role.DNS
 	}
