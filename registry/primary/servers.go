@@ -38,6 +38,7 @@ type Servers struct {
 const (
 	dialTimeout   = 1500 * time.Millisecond
 	answerTimeout = 4 * time.Second // from one end to the other, with all tries
+	ackTimeout    = 2 * time.Second // until the host says that it has what was sent, where the system can tell (Linux)
 )
 
 var (
@@ -158,6 +159,9 @@ func (s *Servers) each(ctx context.Context, talk func(net.Conn, netip.AddrPort) 
 		case err == nil:
 			return nil
 		case sent:
+			if isSilence(err) && !errors.Is(err, context.Canceled) {
+				s.conns.note(addr, err)
+			}
 			return fmt.Errorf("the primary %s: %w", addr, err)
 		}
 		why = fmt.Errorf("%w; %s: %w", why, addr, err)
@@ -175,7 +179,7 @@ func (s *Servers) try(ctx context.Context, addr netip.AddrPort, talk func(net.Co
 			return sent, err
 		}
 	}
-	c, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", addr.String())
+	c, err := (&net.Dialer{Timeout: dialTimeout, Control: control}).DialContext(ctx, "tcp", addr.String())
 	s.conns.note(addr, err)
 	if err != nil {
 		return false, err
@@ -187,15 +191,26 @@ func (s *Servers) talk(ctx context.Context, c net.Conn, addr netip.AddrPort, tal
 	if until, ok := ctx.Deadline(); ok {
 		err = c.SetDeadline(until)
 	}
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) }) // which ends what is under way
 	if err == nil {
 		sent, err = talk(c, addr)
 	}
+	stop()
 	if err != nil && !errors.Is(err, errKeyGone) {
 		_ = c.Close() // what else comes over it nobody waits for
+		if errors.Is(ctx.Err(), context.Canceled) {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
 		return sent, err
 	}
 	s.conns.put(addr, c)
 	return sent, err
+}
+
+// isSilence reports that nothing came in time.
+func isSilence(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Timeout()
 }
 
 // isBroken reports an error of the connection, which a new one need not have.

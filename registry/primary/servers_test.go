@@ -258,6 +258,9 @@ func TestPrimaries(t *testing.T) {
 	if n := len(well.Received()) - before; n != 0 {
 		t.Errorf("the second one got %d updates", n)
 	}
+	if got := s.conns.inOrder(s.addrs); got[0] != well.Addr {
+		t.Errorf("the next one is sent to %v first, which is silent", got)
+	}
 }
 
 // TestSilence: an update is given up in time, whatever its client has in mind.
@@ -271,6 +274,40 @@ func TestSilence(t *testing.T) {
 	}
 	if took := time.Since(begin); took < answerTimeout || took > answerTimeout+2*time.Second {
 		t.Errorf("after %s", took)
+	}
+}
+
+// TestCanceled: who does not want to know any more does not wait, and the connection is not used again.
+func TestCanceled(t *testing.T) {
+	t.Parallel()
+	p := primarytest.New(t)
+	p.Act = func(int, []byte, *dns.Msg) primarytest.Reaction { return primarytest.Reaction{} }
+	s, begin := serversAt(t, Config{}, 8, p.Addr), time.Now()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, _, err := s.Exchange(ctx, change(t)); !errors.Is(err, context.Canceled) || time.Since(begin) > answerTimeout/2 {
+		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+	if c := s.conns.take(p.Addr); c != nil {
+		t.Error("the connection waits for the next one")
+	}
+}
+
+// TestReach: the first primary that can be reached is told, and its connection is kept.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	dead, well := deadAddr(t), primarytest.New(t)
+	s := serversAt(t, Config{}, 1, dead, well.Addr)
+	for range 2 {
+		if found, err := s.Reach(t.Context()); found != well.Addr || err != nil {
+			t.Errorf("%v, %v", found, err)
+		}
+	}
+	if n := len(well.Received()); n != 0 {
+		t.Errorf("%d messages", n)
+	}
+	if _, err := serversAt(t, Config{}, 1, dead).Reach(t.Context()); err == nil {
+		t.Error("nobody is there")
 	}
 }
 

@@ -156,6 +156,7 @@ func (w *delivery) examine(ctx context.Context, by netip.AddrPort, pack []*entry
 	before := make([]*standing, len(pack))
 	for i, e := range pack {
 		before[i] = e.stood
+		e.tries++
 	}
 	var left []*entry
 	changed := false
@@ -167,7 +168,7 @@ func (w *delivery) examine(ctx context.Context, by netip.AddrPort, pack []*entry
 			w.done(e, by)
 		default:
 			changed = changed || e.stood.differs(before[i])
-			if e.tries++; w.mayWrite(e) {
+			if w.mayWrite(e) {
 				left = append(left, e)
 			}
 		}

@@ -38,8 +38,14 @@ func (m marker) String() string {
 	return fmt.Sprintf("v=1 role=%s epoch=%d holder=%s id=%s", m.role, m.epoch, m.holder, m.id)
 }
 
+// maxMarker bounds the text that is taken for a marker, in octets: names of roles are chosen by people.
+const maxMarker = 1024
+
 // parseMarker reads the text of a marker. Keys that it does not know are left out.
 func parseMarker(text string) (m marker, ok bool) {
+	if len(text) > maxMarker {
+		return marker{}, false
+	}
 	version := ""
 	for _, field := range strings.Fields(text) {
 		key, value, _ := strings.Cut(field, "=")

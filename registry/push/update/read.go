@@ -2,11 +2,14 @@ package update
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/push/dnsask"
 )
 
@@ -34,7 +37,39 @@ func (d *Driver) read(ctx context.Context, at netip.AddrPort, entries []*entry) 
 		e.stood, errs[i] = standingIn(e.name, replies[:n])
 		replies = replies[n:]
 	}
+	d.unmask(ctx, at, entries)
 	return errs
+}
+
+// unmask takes away what a wildcard says of names that do not exist: what names beside them, which nobody has, are said
+// to have too. A record that is the same as the wildcard's looks so as well, so that it is done before the first try alone:
+// a prerequisite that does not hold tells them apart.
+func (d *Driver) unmask(ctx context.Context, at netip.AddrPort, entries []*entry) {
+	var questions []dns.Question
+	var of []*entry
+	for _, e := range entries {
+		if e.stood == nil || e.tries > 0 || len(e.stood.found()) == 0 || len(markersIn(e.stood.marker)) > 0 || e.name == e.zone {
+			continue
+		}
+		beside := fmt.Sprintf("nameward-%016x.%s", rand.Uint64(), registry.Parent(e.name))
+		for _, t := range e.types {
+			questions = append(questions, dns.Question{Name: beside, Qtype: t, Qclass: dns.ClassINET})
+			of = append(of, e)
+		}
+	}
+	for i, r := range dnsask.Query(ctx, at, questions, dnsask.Options{Key: d.servers.Key()}) {
+		t := r.Question.Qtype
+		set, err := r.Records()
+		if err != nil {
+			continue // then it is taken for what it looks like
+		}
+		for _, rr := range set {
+			rr.Header().Name = of[i].name
+		}
+		if same(set, of[i].stood.sets[t]) {
+			delete(of[i].stood.sets, t)
+		}
+	}
 }
 
 // standingIn takes what stands at a name from the replies about it.
@@ -71,7 +106,7 @@ func same(a, b []dns.RR) bool {
 
 // differs reports whether something else stands at a name than before.
 func (s *standing) differs(before *standing) bool {
-	for t := range s.sets {
+	for _, t := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypePTR} {
 		if !same(s.sets[t], before.sets[t]) {
 			return true
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/tsig"
 )
 
@@ -147,10 +148,26 @@ func (s *server) answer(m *dns.Msg) *dns.Msg {
 	reply.Authoritative = true
 	if alias := s.sets[keyOf(q.Name, dns.TypeCNAME)]; alias != nil {
 		reply.Answer = alias
-	} else {
-		reply.Answer = s.sets[keyOf(q.Name, q.Qtype)]
+		return reply
+	}
+	if reply.Answer = s.sets[keyOf(q.Name, q.Qtype)]; reply.Answer == nil && !s.exists(q.Name) {
+		for _, r := range s.sets[keyOf("*."+registry.Parent(q.Name), q.Qtype)] {
+			r = dns.Copy(r)
+			r.Header().Name = q.Name
+			reply.Answer = append(reply.Answer, r)
+		}
 	}
 	return reply
+}
+
+// exists reports whether something stands at a name or below it.
+func (s *server) exists(name string) bool {
+	for k, set := range s.sets {
+		if n, _, _ := strings.Cut(k, " "); len(set) > 0 && dns.IsSubDomain(name, n) {
+			return true
+		}
+	}
+	return false
 }
 
 // update is RFC 2136, Sections 3.2 and 3.4.
