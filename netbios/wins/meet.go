@@ -80,7 +80,7 @@ func (r *Record) joined(o *Record) meeting {
 	case o.State == Tombstone:
 		return replaces
 	case o.State == Released || o.Len() == 0:
-		if slices.ContainsFunc(r.Members(), func(m Member) bool { return m.Owner == o.Owner }) {
+		if r.has(o.Owner) {
 			return joins
 		}
 		return keeps
@@ -99,12 +99,10 @@ func (r *Record) defended(state State, o *Record) meeting {
 		return raises
 	case r.Kind == Group && state == Released && o.Kind != Group:
 		return keeps
-	case r.Kind == Group && state == Tombstone && o.Kind == Unique:
-		return keeps
 	case r.Kind == Group, state != Active:
 		return replaces
-	case r.Kind == Internet && o.Kind == Internet && o.State == Active:
-		return joins
+	case r.Kind == Internet && o.Kind == Internet && (o.State == Active || r.has(o.Owner)):
+		return joins // what is not active has lost its members, also those that are listed here
 	case r.Kind == Internet, o.State != Active:
 		return raises
 	case o.Kind.isGroup():
@@ -140,6 +138,11 @@ func (r *Record) answered(o *Record, said []Challenged) meeting {
 	return keeps
 }
 
+// has reports whether an address was registered at a server.
+func (r *Record) has(owner IPv4) bool {
+	return slices.ContainsFunc(r.Members(), func(m Member) bool { return m.Owner == owner })
+}
+
 func not(f func(Member) bool) func(Member) bool { return func(m Member) bool { return !f(m) } }
 
 func sameAddr(a, b Member) bool { return a.Addr == b.Addr }
@@ -157,9 +160,13 @@ func (r *Record) covers(o *Record, isSame func(a, b Member) bool) bool {
 
 // joinedWith is the internet group with the members of both: what the replica's owner lists no longer falls out, and
 // what it lists comes in. The group is this server's then, or the replica's owner's if the owner of an address that
-// was here has changed. Its state is Tombstone if nobody is left.
+// was here has changed: two servers would take the address from each other for ever. But if that one does not list
+// all of them, the others would be told to nobody, so that it is this server's all the same. Its state is Tombstone if
+// nobody is left.
 func (r *Record) joinedWith(o *Record) (joined Record, isOwn bool) {
-	members := slices.DeleteFunc(r.Members(), func(m Member) bool { return m.Owner == o.Owner && o.Index(m.Addr) < 0 })
+	members := slices.DeleteFunc(r.Members(), func(m Member) bool {
+		return m.Owner == o.Owner && (o.State != Active || o.Index(m.Addr) < 0)
+	})
 	moved := false
 	if o.State == Active {
 		for _, m := range o.Members() {
@@ -177,9 +184,9 @@ func (r *Record) joinedWith(o *Record) (joined Record, isOwn bool) {
 	joined.State, joined.Ends = Active, lastEnd(members)
 	joined.SetMembers(members)
 	if len(members) == 0 {
-		joined.State, moved = Tombstone, false
+		joined.State = Tombstone
 	}
-	if moved {
+	if moved = moved && joined.sameMembers(o); moved {
 		joined.Owner, joined.Version, joined.Static = o.Owner, o.Version, o.Static
 	}
 	return joined, !moved

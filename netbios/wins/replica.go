@@ -168,7 +168,7 @@ func (w *work) applyOne(from *Replicas, r *Record, sum *Applied) {
 		return // every subnet has its own
 	}
 	cur, state := w.find(r.Name)
-	next := r.replica(from.Owner, cur, w.now, w.set.Timers)
+	next, less := r.replica(from.Owner, cur, w.now, w.set.Timers)
 	if !w.isNews(from, cur, &next) {
 		w.confirm(from, cur, &next)
 		sum.Kept++
@@ -178,23 +178,33 @@ func (w *work) applyOne(from *Replicas, r *Record, sum *Applied) {
 		sum.Held++
 		return
 	}
-	w.meet(from, cur, state, &next, sum)
+	w.meet(from, cur, state, &next, less, sum)
 }
 
-// meet does what the rules say to a replica that may be published.
-func (w *work) meet(from *Replicas, cur *Record, state State, next *Record, sum *Applied) {
+// meet does what the rules say to a replica that may be published. If it is less than what was said it is kept as this
+// server's, so that the others learn of it.
+func (w *work) meet(from *Replicas, cur *Record, state State, next *Record, less bool, sum *Applied) {
 	m := keeps
 	if w.contestOf(next.Name) != nil {
 		m = asks // those who come meanwhile wait for the end
 	} else {
 		m = meet(cur, state, next)
 	}
-	if m == asks {
+	switch {
+	case m == asks:
 		w.contend(from, next)
 		sum.Challenged++
-		return
+	case m == replaces && next.State == Active && (less || cur.isOwnTombstone(state) && next.Kind == Internet):
+		// Not all have learnt yet which of our members are gone.
+		w.takeIn(from, cur, next, true, &sum.Merged, sum)
+	case m == joins:
+		w.join(from, cur, next, less, sum)
+	case m != raises && less && cur.Kind == Internet:
+		w.contradict(cur, state)
+		sum.Raised++
+	default:
+		w.carryOut(m, from, cur, next, sum)
 	}
-	w.carryOut(m, from, cur, next, sum)
 }
 
 // carryOut does what was decided about a replica.
@@ -207,7 +217,7 @@ func (w *work) carryOut(m meeting, from *Replicas, cur, next *Record, sum *Appli
 		w.raise(cur)
 		sum.Raised++
 	case joins:
-		w.join(from, cur, next, sum)
+		w.join(from, cur, next, false, sum)
 	case spans:
 		spanned := cur.spannedWith(next)
 		w.takeIn(from, cur, &spanned, false, &sum.Merged, sum)
@@ -235,21 +245,36 @@ func (w *work) takeIn(from *Replicas, cur, next *Record, fresh bool, count *int,
 	*count++
 }
 
+// contradict tells partners that members that they have for ours are gone.
+func (w *work) contradict(cur *Record, state State) {
+	next := *cur
+	if state != Active {
+		next.State, next.Static, next.Ends = Tombstone, false, w.now.add(w.set.Timers.ExtinctionTimeout)
+	}
+	w.put(cur, &next, true)
+}
+
+func (r *Record) isOwnTombstone(state State) bool {
+	return r != nil && r.Owner == IPv4{} && r.Kind == Internet && state == Tombstone
+}
+
 // raise gives a record a new version of this server.
 func (w *work) raise(cur *Record) {
 	next := *cur
 	w.put(cur, &next, true)
 }
 
-// join puts the members of two internet groups together.
-func (w *work) join(from *Replicas, cur, next *Record, sum *Applied) {
+// join puts the members of two internet groups together. If the replica is less than what was said the group is this
+// server's, with a new version in any case.
+func (w *work) join(from *Replicas, cur, next *Record, less bool, sum *Applied) {
 	joined, isOwn := cur.joinedWith(next)
+	isOwn = isOwn || less
 	switch {
 	case joined.State == Tombstone:
 		joined.Ends = w.now.add(w.set.Timers.ExtinctionTimeout)
 		joined.SetMembers(cur.Members()) // a record has an address to the end
-	case isOwn && cur.Owner == IPv4{} && joined.sameMembers(cur):
-		// Two servers would tell each other for ever.
+	case isOwn && !less && cur.Owner == IPv4{} && joined.sameMembers(cur) && next.sameMembers(cur):
+		// Both know all of it: they would tell each other for ever.
 		w.confirm(from, cur, next)
 		sum.Kept++
 		return
@@ -264,9 +289,9 @@ func (r *Record) sameMembers(o *Record) bool {
 }
 
 // replica is a record as it is kept if it is: with the ends that a replica has, and the addresses that can be ones.
-// What it says of this server's own members counts only as far as they are here.
-func (r *Record) replica(of IPv4, cur *Record, now Stamp, t Timers) Record {
-	next := *r
+// What it says of this server's own members counts only as far as they are here: less tells that it says more.
+func (r *Record) replica(of IPv4, cur *Record, now Stamp, t Timers) (next Record, less bool) {
+	next = *r
 	next.Owner, next.Ends = of, now.add(t.Verify)
 	var members []Member
 	for _, m := range r.Members() {
@@ -274,6 +299,7 @@ func (r *Record) replica(of IPv4, cur *Record, now Stamp, t Timers) Record {
 		if m.Owner == (IPv4{}) && cur != nil {
 			i := cur.Index(m.Addr)
 			if i < 0 {
+				less = true
 				continue
 			}
 			m.Ends = max(cur.At(i).Ends, now)
@@ -301,7 +327,7 @@ func (r *Record) replica(of IPv4, cur *Record, now Stamp, t Timers) Record {
 	case Tombstone:
 		next.Static, next.Ends = false, now.add(t.ExtinctionTimeout)
 	}
-	return next
+	return next, less
 }
 
 // isNews reports whether a replica was not looked at before. One that was, and is not here now, lost to another

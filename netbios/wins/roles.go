@@ -1,6 +1,7 @@
 package wins
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -14,6 +15,8 @@ import (
 type RoleName struct {
 	Name  netbios.Name
 	Addrs []IPv4
+	// Unknown says that nothing is known of the role yet, as after a start: its record stays as it is.
+	Unknown bool
 }
 
 // maxRoleNames bounds what one batch has of them.
@@ -48,6 +51,9 @@ func (w *work) setRoles(names []RoleName) {
 }
 
 func (w *work) setRole(n *RoleName) {
+	if n.Unknown {
+		return
+	}
 	next := Record{Name: n.Name.Fold(), Kind: roleKind(n.Name, len(n.Addrs)), Node: netbios.HNode, Ends: forEver}
 	var members []Member
 	for _, a := range n.Addrs {
@@ -87,6 +93,7 @@ func (w *work) endRoles(roles map[netbios.Name]bool) {
 			out = append(out, *r)
 		}
 	}
+	slices.SortFunc(out, func(a, b Record) int { return cmp.Compare(a.Version, b.Version) })
 	for i := range out {
 		w.endRole(&out[i])
 	}

@@ -127,17 +127,13 @@ func (d *Database) drain(ctx context.Context) error {
 }
 
 func (d *Database) stands(r *Record) bool {
-	v := d.guard.Admit(claimOf(r))
+	v := d.judge(r)
 	return !v.Guarded && v.Action == Publish && len(v.Addrs) == r.Len()
 }
 
-// claimOf is the request that would make a record, from its own address: where a replica's node is nobody here has
-// seen, and the word is its owner's.
+// claimOf is the request that would make a record, from its own address.
 func claimOf(r *Record) *Request {
 	req := &Request{Op: Refresh, Name: r.Name, Source: portOf(r.At(0).Addr)}
-	if r.Owner != (IPv4{}) {
-		req.Source = portOf(r.Owner)
-	}
 	flags := r.Node
 	if r.Kind.isGroup() {
 		flags |= netbios.Group
@@ -153,16 +149,16 @@ func (w *work) vet(n netbios.Name) {
 	if cur == nil || cur.Static {
 		return
 	}
-	req := claimOf(cur)
-	req.verdict = w.d.guard.Admit(req)
-	v := &req.verdict
-	if !v.Guarded && v.Action == Publish && len(v.Addrs) == cur.Len() {
+	if w.d.stands(cur) {
 		return
 	}
 	if cur.Owner != (IPv4{}) {
 		w.vetReplica(cur)
 		return
 	}
+	req := claimOf(cur)
+	req.verdict = w.d.guard.Admit(req)
+	v := &req.verdict
 	h := heldOf(req)
 	h.Fate = IsQuarantined
 	if v.Guarded && (v.Action == Park || v.Action == Publish) {
