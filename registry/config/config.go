@@ -93,8 +93,11 @@ type NodeStatus struct {
 type Control struct{ Socket string }
 
 // Store is where state is kept, in a file each: roles, owned zones, what of updates was not published, and how far
-// the targets of changes are.
-type Store struct{ Bolt, Zones, Updates, Push string }
+// the targets of changes are. With Etcd the roles are there, and not in Bolt.
+type Store struct {
+	Bolt, Zones, Updates, Push string
+	Etcd                       Etcd
+}
 
 // Log is how logs are written: Level debug, info, warn or error; Format json or console.
 type Log struct{ Level, Format string }

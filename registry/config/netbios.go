@@ -127,10 +127,10 @@ func (c *checker) netbios(r *rawNetBIOS) NetBIOS {
 		}
 		seen[key] = place
 	}
-	listens := make(map[netip.AddrPort]at, len(r.listen))
+	c.listens = make(map[netip.AddrPort]at, len(r.listen))
 	for _, l := range r.listen {
 		if l.address.OK {
-			listens[l.address.Value] = l.address.At
+			c.listens[l.address.Value] = l.address.At
 			once("listen address", l.address.Value, l.address.At)
 		} else if l.iface.OK {
 			once("listen interface", l.iface.Value, l.iface.At)
@@ -140,9 +140,7 @@ func (c *checker) netbios(r *rawNetBIOS) NetBIOS {
 	clear(seen)
 	for _, f := range r.forward.Items {
 		once("WINS server", f.Value, f.At)
-		if own, ok := listens[f.Value]; ok {
-			c.d.Problemf(f.At, "WINS server %s is nameward itself, which listens there (%s): write another server", f.Value, own)
-		}
+		c.notOurs(f)
 		out.Forward = append(out.Forward, f.Value)
 	}
 	clear(seen)

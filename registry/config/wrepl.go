@@ -133,7 +133,7 @@ func (c *checker) replication(r *rawReplication, out *Config) Replication {
 func (c *checker) partner(r *rawPartner) Partner {
 	p := Partner{
 		Name: r.name.Or(r.address.Value.Addr().String()), Address: r.address.Value, Push: r.push.Or(true), Persistent: r.persistent.Or(true),
-		Propagate: r.propagate.Value, Pull: r.pull.Or(defaultPull), Check: r.check.Or(defaultCheck),
+		Propagate: r.propagate.Value, Pull: r.pull.Or(defaultPull), Check: r.check.Or(DefaultCheck),
 	}
 	if !p.Push && p.Pull == 0 && r.pull.OK {
 		c.d.Problemf(r.address.At, "partner %s is neither told nor asked: write push: true or a time for pull, or take it out", p.Name)

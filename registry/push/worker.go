@@ -387,6 +387,9 @@ func (w *worker) pushed(t *task, stage Stage, why error, now time.Time) {
 	case errors.Is(why, ErrNewer):
 		w.report(t, why)
 		w.plan(t, rest)
+	case stage == Foreign:
+		w.report(t, errForeign)
+		w.again(t, now) // it may go away
 	default:
 		if stage != Failed {
 			t.item.Fail(errSilent)
