@@ -31,7 +31,7 @@ func (h *Host) unbound(t *testing.T, name, addr string, port int, control string
 		control = "control-interface: " + dir + "/ctl"
 	} else {
 		h.run(t, "unbound-control-setup", "-d", dir)
-		control = fmt.Sprintf("control-interface: %s\n server-key-file: %[2]s/unbound_server.key\n server-cert-file: %[2]s/unbound_server.pem\n control-key-file: %[2]s/unbound_control.key\n control-cert-file: %[2]s/unbound_control.pem", control, dir)
+		control = fmt.Sprintf("control-interface: %s\n control-port: 8953\n server-key-file: %[2]s/unbound_server.key\n server-cert-file: %[2]s/unbound_server.pem\n control-key-file: %[2]s/unbound_control.key\n control-cert-file: %[2]s/unbound_control.pem", control, dir)
 	}
 	stubs := ""
 	for _, zone := range []string{"corp.example.", "2.0.192.in-addr.arpa."} {
@@ -70,10 +70,10 @@ include %q;
 controls { inet %s port 953 allow { any; } keys { "rndc-key"; }; };
 options {
 	directory %q; pid-file "named.pid"; session-keyfile "session.key";
-	listen-on port 53 { %[2]s; }; listen-on-v6 { none; };
+	listen-on port 53 { %s; }; listen-on-v6 { none; };
 	recursion yes; allow-recursion { any; }; allow-query-cache { any; }; dnssec-validation no; empty-zones-enable no;
 };
-%s`, key, addr, dir, zones))
+%s`, key, addr, dir, addr, zones))
 	h.startIn(t, dir, "named", "-g", "-4", "-n", "1", "-c", conf)
 	return key
 }
@@ -94,7 +94,7 @@ func TestPushCaches(t *testing.T) {
 	l := newLab(t)
 	guard, far, bind := l.host("guard", guardAddr), l.host("far", "192.0.2.61"), l.host("bind", bindAddr)
 	socket := guard.unbound(t, "socket", "127.0.0.1", 5301, "")
-	tls := far.unbound(t, "tls", "192.0.2.61", 53, "192.0.2.61@8953")
+	tls := far.unbound(t, "tls", "192.0.2.61", 53, "192.0.2.61")
 	guard.unbound(t, "untold", "127.0.0.1", 5305, "")
 	key := bind.cachingNamed(t, bindAddr)
 	pid := l.path("dnsmasq.pid")
