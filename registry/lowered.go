@@ -103,7 +103,7 @@ func (ch *change) lower(req LowerRequest) ([]int32, error) {
 	ids, err := ch.named(req.Roles)
 	problems := []error{err}
 	for _, id := range ids {
-		if l := ch.cell(id).lowered; l != nil && l.Owner != req.Owner {
+		if l := ch.cell(id).withoutEnded(ch.now).lowered; l != nil && l.Owner != req.Owner {
 			problems = append(problems, fmt.Errorf("the TTL of role %s is lowered by %s until %s; wait for that, or finish it first",
 				ch.before.World.Roles[id].Name, l.Owner, l.Until.UTC().Format(time.RFC3339)))
 		}
@@ -112,7 +112,7 @@ func (ch *change) lower(req LowerRequest) ([]int32, error) {
 		return nil, err
 	}
 	for _, id := range ids {
-		c := ch.cell(id)
+		c := ch.cell(id).withoutEnded(ch.now)
 		l := &Lowered{TTL: req.TTL, Since: ch.now, Until: ch.now.Add(time.Duration(req.For) * time.Second), Owner: req.Owner, By: req.By}
 		if c.lowered != nil && c.lowered.TTL <= l.TTL {
 			l.Since = c.lowered.Since

@@ -390,3 +390,16 @@ func TestSwitchesThatExpectTheSame(t *testing.T) {
 		t.Errorf("two switches from the same state: %v and %v, want one refused", a, b)
 	}
 }
+
+// TestLowerAfterAnother: what has ended is in nobody's way, also when a guard whose clock is behind has just told of it.
+func TestLowerAfterAnother(t *testing.T) {
+	l := openLab(t, slowWorld(), &testStore{})
+	past := time.Now().Add(-time.Minute)
+	l.adopt(Delta{Change: 7, Lowered: map[string]*Lowered{"mailbox": {TTL: 1, Since: past.Add(-time.Hour), Until: past, Owner: "plan 1"}}})
+	l.expectTTL("mailbox", 300)
+	defer l.run()()
+	got := l.mustLower(LowerRequest{Roles: []string{"mailbox"}, TTL: 2, For: 60, Owner: "plan 2"})
+	if since := got.Roles[0].Lowered.Since; since.Before(past) || got.Roles[0].After != 2 {
+		t.Errorf("lowered %+v since %v", got.Roles[0], since)
+	}
+}

@@ -106,6 +106,11 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 	if st.WINS != nil && st.WINS.Error != "" {
 		fmt.Fprintf(w, "! WINS: registrations cannot be saved: %s\n", st.WINS.Error)
 	}
+	if st.WINS != nil {
+		for _, name := range sortedKeys(st.WINS.Unreached) {
+			fmt.Fprintf(w, "! WINS partner %s: %s\n", name, st.WINS.Unreached[name])
+		}
+	}
 	if st.Updates != nil && st.Updates.Error != "" {
 		fmt.Fprintf(w, "! dynamic updates cannot be saved: %s\n", st.Updates.Error)
 	}
@@ -186,6 +191,9 @@ func printWINS(w io.Writer, st *control.WINSStatus) {
 	add(st.Queue, "waiting for the disk")
 	add(st.Challenges, "being challenged")
 	add(st.Outbox, "still to be told to the server behind")
+	if st.Partners > 0 {
+		words = append(words, count(st.Partners, "partner"))
+	}
 	fmt.Fprintf(w, "WINS server: %s; version %d\n", strings.Join(words, ", "), st.Version)
 }
 

@@ -90,6 +90,8 @@ func (n now) one(r *dns.Msg, owner string) (*dns.Msg, Outcome) {
 		return n.answerFixed(r, e, owner, addresses{a: a, aaaa: aaaa, ttl: registry.HostTTL})
 	case registry.KindNameServer:
 		return n.answerFixed(r, e, owner, glue(n.snap, e))
+	case registry.KindService:
+		return n.answerService(r, e, owner)
 	case registry.KindPTR:
 		return n.answerPTR(r, e, owner)
 	}
@@ -153,6 +155,16 @@ func (n now) answerAddresses(r *dns.Msg, e registry.Entry, as addresses) (*dns.M
 		return m, Answered
 	}
 	return n.noData(r, e, as.ttl)
+}
+
+// answerService answers for the name under which clients look for DNS Push.
+func (n now) answerService(r *dns.Msg, e registry.Entry, owner string) (*dns.Msg, Outcome) {
+	if r.Question[0].Qtype != dns.TypeSRV {
+		return n.answerOther(r, e, owner)
+	}
+	m := reply(r)
+	m.Answer = ownedBy(r.Question[0].Name, zone.Static(n.snap, owner))
+	return m, Answered
 }
 
 // answerPTR answers for the reverse name of a public address.

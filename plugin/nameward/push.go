@@ -12,7 +12,9 @@ import (
 	"github.com/nameward/nameward/registry/push/cache"
 	"github.com/nameward/nameward/registry/push/hook"
 	"github.com/nameward/nameward/registry/push/pushctl"
+	pushupdate "github.com/nameward/nameward/registry/push/update"
 	"github.com/nameward/nameward/registry/push/webhook"
+	"github.com/nameward/nameward/registry/push/winsclient"
 	"github.com/nameward/nameward/registry/store/journal"
 )
 
@@ -59,7 +61,10 @@ func (g *Guard) targets(cfg *config.Config) ([]push.Target, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(append(problems, closeDrivers(out))...)
 	}
-	return out, nil
+	for _, s := range cfg.Push.Secondaries {
+		out = append(out, push.Target{Name: s.Name, Kind: "notify", Driver: g.notify.Driver(s.Addr), Check: config.DefaultCheck})
+	}
+	return append(out, g.replicas.targets(cfg.NetBIOS.Replication)...), nil
 }
 
 func closeDrivers(targets []push.Target) error {
@@ -75,6 +80,10 @@ func closeDrivers(targets []push.Target) error {
 // driverOf opens the driver of one target, which connects when it is first used.
 func (g *Guard) driverOf(t *config.Target) (push.Driver, error) {
 	switch {
+	case t.Update != nil:
+		return pushupdate.New(*t.Update, t.Repair, g.Snapshot)
+	case t.WINS != nil:
+		return winsclient.New(t, g.log), nil
 	case t.Hook != nil:
 		return hook.New(t.Hook), nil
 	case t.Webhook != nil:

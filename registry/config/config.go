@@ -68,11 +68,12 @@ type HTTPProbe struct {
 
 // NetBIOS is the name service. It is off without listeners.
 type NetBIOS struct {
-	Name       string // nameward's own name in node status, upper case, 1 to 15 octets
-	Listen     []Listen
-	Forward    []netip.AddrPort // WINS servers that are asked for other names
-	NodeStatus NodeStatus
-	WINS       WINS
+	Name        string // nameward's own name in node status, upper case, 1 to 15 octets
+	Listen      []Listen
+	Forward     []netip.AddrPort // WINS servers that are asked for other names
+	NodeStatus  NodeStatus
+	WINS        WINS
+	Replication Replication
 }
 
 // Listen is one place that the name service listens at: an address or an interface.

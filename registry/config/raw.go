@@ -95,7 +95,7 @@ type rawZone struct {
 	ns                               []rawNS
 	mbox                             text
 	ttl, neg, refresh, retry, expire span
-	notify                           yamlat.List[netip.AddrPort]
+	notify                           []rawSecondary
 	updates                          number
 }
 
@@ -298,7 +298,7 @@ var zoneShape = yamlat.Shape[rawZone]{
 		{Key: "expire", Set: func(d *decoder, n *node, z *rawZone) { z.expire = d.Duration(n, time.Minute, 365*day, time.Second) }},
 		{Key: "updates", Set: func(d *decoder, n *node, z *rawZone) { z.updates = d.Choice(n, zoneUpdates...) }},
 		{Key: "notify", Set: func(d *decoder, n *node, z *rawZone) {
-			z.notify = yamlat.ListOf(d, n, func(d *decoder, n *node) yamlat.Item[netip.AddrPort] { return d.AddrPort(n, dnsPort, false) })
+			d.Each(n, func(n *node) { z.notify = append(z.notify, secondary(d, n)) })
 		}},
 	},
 }

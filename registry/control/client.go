@@ -33,7 +33,11 @@ func NewClient(path string) *Client {
 }
 
 // RefusedError is the server's word that it did not do what was asked; nothing was changed.
-type RefusedError struct{ Text string }
+type RefusedError struct {
+	Text string
+	// Stopping: it ends, or starts again, and did not look at what was asked.
+	Stopping bool
+}
 
 func (e *RefusedError) Error() string { return e.Text }
 
@@ -164,7 +168,7 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	if err := json.NewDecoder(resp.Body).Decode(&refused); err != nil {
 		return nil, fmt.Errorf("%s answered %s", c.path, resp.Status)
 	}
-	return nil, &RefusedError{refused.Error}
+	return nil, &RefusedError{refused.Error, resp.StatusCode == http.StatusServiceUnavailable}
 }
 
 // rootOf strips the URL that http puts around an error, which means nothing to a person here.

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -267,6 +268,32 @@ func TestRefusals(t *testing.T) {
 	}
 	if st, err := l.client.Status(ctx); err != nil || st.Store.Error != "disk full" || st.Roles[0].Holder[0] != "ex1" || st.Change != before {
 		t.Errorf("after a refused switch: %+v %v", st.Roles[0], err)
+	}
+}
+
+// TestStopping: that a nameward ends is no answer to what was asked.
+func TestStopping(t *testing.T) {
+	reg, err := registry.Open(testWorld(), &registry.Memory{}, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := reg.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "c.sock")
+	ln, err := listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: (&Server{Registry: reg}).Handler()}
+	go func() { _ = srv.Serve(ln) }()
+	defer srv.Close()
+	_, err = NewClient(path).Switch(t.Context(), registry.SwitchRequest{All: true, To: "ex2"})
+	var refused *RefusedError
+	if !errors.As(err, &refused) || !refused.Stopping || refused.Text != registry.ErrStopped.Error() {
+		t.Errorf("got %#v", err)
 	}
 }
 

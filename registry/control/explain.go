@@ -136,6 +136,9 @@ func (e *Explanation) dns(snap *registry.Snapshot, owner string, entry registry.
 		for _, a := range snap.ServerOf(entry).Addrs {
 			e.Answer = append(e.Answer, a.String())
 		}
+	case registry.KindService:
+		e.Step("%s says where DNS Push is served for the zone: %s, port %d; push.stream in the configuration says so", owner, entry.Zone.Stream.Host, entry.Zone.Stream.Port)
+		e.place(entry.Zone, updates)
 	default:
 		if !updates.registered(e, owner) {
 			e.Step("%s exists in an owned zone and has no address: NODATA", owner)

@@ -106,8 +106,11 @@ func Verb[Req, Res any](statusOf func(error) int, do func(context.Context, Req) 
 }
 
 func statusOf(err error) int {
-	if errors.Is(err, registry.ErrStopped) || errors.Is(err, registry.ErrNotSaved) {
+	switch {
+	case errors.Is(err, registry.ErrStopped):
 		return http.StatusServiceUnavailable
+	case errors.Is(err, registry.ErrNotSaved):
+		return http.StatusInsufficientStorage
 	}
 	return http.StatusConflict
 }

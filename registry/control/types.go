@@ -54,7 +54,10 @@ type WINSStatus struct {
 	Challenges int    `json:"challenges"` // owners that are being asked
 	Outbox     int    `json:"outbox"`     // words that the server behind has still to be told
 	Version    uint64 `json:"version"`    // the highest version given out
-	Error      string `json:"error,omitempty"`
+	Partners   int    `json:"partners"`   // servers that records are exchanged with
+	// Unreached says of partners why they cannot be told or asked, by name.
+	Unreached map[string]string `json:"unreached,omitempty"`
+	Error     string            `json:"error,omitempty"`
 }
 
 // UpdatesStatus tells how dynamic updates are taken.

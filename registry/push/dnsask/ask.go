@@ -39,6 +39,9 @@ func question(name string, qtype uint16) dns.Question {
 
 // names are those of a role that the server is asked for.
 func (o Options) names(it *push.Item) []string {
+	if o.Names != nil {
+		return o.Names(it)
+	}
 	if o.Zone == "" {
 		return it.Role.Role.DNS
 	}
@@ -88,26 +91,49 @@ func both(a, aaaa Reply) ([]netip.Addr, error) {
 // maxChain is how many aliases in a row are followed.
 const maxChain = 16
 
+// Records gives the records of the type and the name that were asked for, without following aliases: none when there
+// is no such name or it has none of the type. A response that says neither is an error.
+func (r Reply) Records() ([]dns.RR, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	var found []dns.RR
+	for _, rr := range r.Msg.Answer {
+		if h := rr.Header(); h.Rrtype == r.Question.Qtype && h.Class == r.Question.Qclass && strings.EqualFold(h.Name, r.Question.Name) {
+			found = append(found, rr)
+		}
+	}
+	return found, nil
+}
+
 // Addrs gives the addresses that the reply has for the name that was asked for, at the end of its aliases if there
 // are any; none for a name that does not exist or has none. A response that says neither is an error.
 func (r Reply) Addrs() ([]netip.Addr, error) {
-	if r.Err != nil {
-		return nil, r.Err
+	if err := r.check(); err != nil {
+		return nil, err
 	}
-	name := r.Question.Name
-	if rcode := r.Msg.Rcode; rcode != dns.RcodeSuccess && rcode != dns.RcodeNameError {
-		return nil, fmt.Errorf("%s %s: the server says %s", name, dns.TypeToString[r.Question.Qtype], dns.RcodeToString[rcode])
-	}
-	if !r.recursed && !r.Msg.Authoritative {
-		return nil, fmt.Errorf("%s: the server is not authoritative for it", name)
-	}
-	end := r.endOfAliases()
+	name, end := r.Question.Name, r.endOfAliases()
 	addrs := r.addrsOf(end)
 	if len(addrs) == 0 && !r.recursed && r.Msg.Rcode == dns.RcodeSuccess && len(r.Msg.Ns) == 0 && !strings.EqualFold(end, name) {
 		// That the name at the end of an alias has no addresses would come with an SOA: RFC 2308, Section 2.2.
 		return nil, fmt.Errorf("%s is an alias of %s, of which the server says nothing", name, end)
 	}
 	return addrs, nil
+}
+
+// check says why a reply is none that counts.
+func (r Reply) check() error {
+	if r.Err != nil {
+		return r.Err
+	}
+	name := r.Question.Name
+	if rcode := r.Msg.Rcode; rcode != dns.RcodeSuccess && rcode != dns.RcodeNameError {
+		return fmt.Errorf("%s %s: the server says %s", name, dns.TypeToString[r.Question.Qtype], dns.RcodeToString[rcode])
+	}
+	if !r.recursed && !r.Msg.Authoritative {
+		return fmt.Errorf("%s: the server is not authoritative for it", name)
+	}
+	return nil
 }
 
 func (r Reply) endOfAliases() string {

@@ -124,12 +124,20 @@ func (s *server) start(t *testing.T, networks ...string) netip.AddrPort {
 		} else if srv.PacketConn, err = net.ListenPacket("udp", l.Addr().String()); err != nil {
 			t.Fatal(err)
 		}
-		done := make(chan error, 1)
-		go func() { done <- srv.ActivateAndServe() }()
-		t.Cleanup(func() { _ = srv.Shutdown(); <-done })
+		run(t, srv)
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	return s.addr
+}
+
+// run serves until the test ends. One that has not started yet cannot be shut down.
+func run(t *testing.T, srv *dns.Server) {
+	t.Helper()
+	started, done := make(chan struct{}), make(chan error, 1)
+	srv.NotifyStartedFunc = func() { close(started) }
+	go func() { done <- srv.ActivateAndServe() }()
+	<-started
+	t.Cleanup(func() { _ = srv.Shutdown(); <-done })
 }
 
 // items are roles mail0, mail1, ... of ex1 and ex2, with the holders given.
@@ -297,9 +305,7 @@ func serve(t *testing.T, h dns.HandlerFunc) netip.AddrPort {
 		t.Fatal(err)
 	}
 	srv := &dns.Server{PacketConn: pc, Handler: h}
-	done := make(chan error, 1)
-	go func() { done <- srv.ActivateAndServe() }()
-	t.Cleanup(func() { _ = srv.Shutdown(); <-done })
+	run(t, srv)
 	return netip.MustParseAddrPort(pc.LocalAddr().String())
 }
 

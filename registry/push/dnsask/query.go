@@ -11,14 +11,16 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/registry/push"
 	"github.com/nameward/nameward/registry/tsig"
 )
 
 // Options are how a server is asked. The zero value asks an authoritative server.
 type Options struct {
-	Recurse bool     // the server is a cache: it is asked with RD, and what it answers need not be its own
-	Zone    string   // Ask: only names at or below this one, lower case and fully qualified; "": all
-	Key     tsig.Key // signs the questions and must have signed the replies; zero: none
+	Recurse bool                      // the server is a cache: it is asked with RD, and what it answers need not be its own
+	Zone    string                    // Ask: only names at or below this one, lower case and fully qualified; "": all
+	Names   func(*push.Item) []string // Ask: the names that it asks for, in place of those of the role and of Zone; nil: those
+	Key     tsig.Key                  // signs the questions and must have signed the replies; zero: none
 }
 
 // Reply is what a server said to one question.
