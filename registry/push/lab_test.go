@@ -147,7 +147,7 @@ type peer struct {
 	newer    bool
 	isClosed bool
 	hidden   bool // no role is for it
-	most     int // items in one push
+	most     int  // items in one push
 }
 
 func (p *peer) Content(_ *registry.Snapshot, role *registry.RoleState) string {
