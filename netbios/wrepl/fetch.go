@@ -2,6 +2,7 @@ package wrepl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nameward/nameward/netbios/wins"
@@ -11,12 +12,17 @@ import (
 // learn of that, and whether some is left to a partner that knows more of its owner.
 func (r *Replicator) fetch(ctx context.Context, p *partner, a *association, t *Table) (sum wins.Applied, left bool, err error) {
 	p.note(t)
+	var untaken []error // one owner's trouble is not that of others
 	for _, o := range t.Owners {
 		switch {
 		case o.Addr == r.set.Address:
 			r.ownOf(ctx, p, o.Max)
 			continue
-		case p.Pull == 0, o.Addr == wins.IPv4{}:
+		case p.Pull == 0, o.Max == 0:
+			continue
+		case !isServer(o.Addr):
+			untaken = append(untaken, fmt.Errorf("it has records of %s, which is no address of a server by which others can know it: "+
+				"a Samba server takes that of its first interface, set winsdb:local_owner there", o.Addr))
 			continue
 		}
 		if q := r.knowsMore(p, o.Addr, o.Max); q != nil {
@@ -26,12 +32,24 @@ func (r *Replicator) fetch(ctx context.Context, p *partner, a *association, t *T
 		}
 		applied, err := r.fetchOwner(ctx, p, a, o)
 		sum = plus(sum, applied)
-		if err != nil {
+		switch {
+		case errors.Is(err, errStore):
+			untaken = append(untaken, err)
+		case err != nil:
 			return sum, left, err
 		}
 	}
-	return sum, left, nil
+	return sum, left, errors.Join(untaken...)
 }
+
+// isServer reports whether an address can be that of an owner.
+func isServer(ip wins.IPv4) bool {
+	a := ip.Addr()
+	return a.IsGlobalUnicast() && ip[0] != 0 && ip[0] < 240
+}
+
+// errStore is why the database did not take records.
+var errStore = errors.New("they are not taken")
 
 func plus(a, b wins.Applied) wins.Applied {
 	return wins.Applied{
@@ -73,7 +91,7 @@ func (r *Replicator) fetchOwner(ctx context.Context, p *partner, a *association,
 	ask.Records = r.readable(p, o, ask.From, wire)
 	applied, err := r.store.Apply(ctx, ask)
 	if err != nil {
-		return applied, fmt.Errorf("taking %d records of %s: %w", len(ask.Records), o.Addr, err)
+		return applied, fmt.Errorf("%d records of %s: %w: %w", len(ask.Records), o.Addr, errStore, err)
 	}
 	return applied, nil
 }

@@ -181,10 +181,10 @@ func TestLabel(t *testing.T) {
 	for _, tt := range []struct{ name, label, back string }{
 		{"MAIL<20>", "MAIL            \x00", ""},
 		{"CORP<1b>", "\x1bORP           C\x00", ""},
-		{"MAIL<00>.A.B", "MAIL           \x00.A.B\x00", ""},
+		{"MAIL<00>.A.B", "MAIL           \x00A.B\x00", ""},
 		{`MAIL<00>.A\x20`, "", ""}, // cannot be told
 		{"", "MAIL           \x00\x00A.B\x00", "MAIL<00>.A.B"},
-		{"", "MAIL           \x00A.B\x00", "MAIL<00>.A.B"},
+		{"", "MAIL           \x00.A.B\x00", "MAIL<00>.A.B"},
 		{"", "MAIL           \x00" + strings.Repeat("A", 64) + "\x00", "error"},
 		{"", "MAIL           \x00.A..B\x00", "error"},
 	} {

@@ -101,8 +101,8 @@ func (r *Record) append(dst []byte) []byte {
 	return appendU32(dst, r.Tail)
 }
 
-// labelOf is a name as a Label. The scope stands behind a dot, as in the tools of Windows; a server that sees none
-// there takes all that is behind the 16th octet.
+// labelOf is a name as a Label. The scope follows at once, as Samba writes and reads it; a dot before it, as in
+// MS-RAIW, Section 2.2.2.3, is understood as well.
 func labelOf(n netbios.Name) (string, error) {
 	octets := n.Octets()
 	if octets[lastIndex] == suffixMaster {
@@ -111,9 +111,6 @@ func labelOf(n netbios.Name) (string, error) {
 	scope := n.Scope()
 	if strings.Contains(scope, `\`) {
 		return "", fmt.Errorf("scope of %s cannot be replicated: it has octets other than printable ASCII", n)
-	}
-	if scope != "" {
-		scope = "." + scope
 	}
 	return string(octets[:]) + scope + "\x00", nil
 }

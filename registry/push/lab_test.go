@@ -146,11 +146,14 @@ type peer struct {
 	settles  time.Duration // from the acknowledgement until it answers right
 	newer    bool
 	isClosed bool
-	most     int // items in one push
+	hidden   bool // no role is for it
+	most     int  // items in one push
 }
 
 func (p *peer) Content(_ *registry.Snapshot, role *registry.RoleState) string {
-	if role.Role.Name == "private" {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if role.Role.Name == "private" || p.hidden {
 		return ""
 	}
 	return fmt.Sprint(role.Role.DNS, role.TTL, role.Addrs())
@@ -228,6 +231,12 @@ func (p *peer) setDown(down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.down = down
+}
+
+func (p *peer) hide(hidden bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hidden = hidden
 }
 
 func (p *peer) pushed() []string {

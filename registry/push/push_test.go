@@ -385,3 +385,21 @@ func TestCheckInTurns(t *testing.T) {
 		check(t, "stale after three turns", 0, stale())
 	})
 }
+
+// TestComesBack: a role that was not for the target for a while is told anew.
+func TestComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, world("mail"))
+		a := &peer{}
+		l.start(Target{Name: "a", Driver: a})
+		defer l.end()
+		a.hide(true)
+		l.move("mail", "n2")
+		time.Sleep(time.Second)
+		check(t, "rows", 0, len(l.ledger.Rows()))
+		a.hide(false)
+		l.move("mail", "n1")
+		time.Sleep(time.Second)
+		check(t, "pushes", []string{"mail [192.0.2.1] @1", "mail [192.0.2.1] @3"}, a.pushed())
+	})
+}
