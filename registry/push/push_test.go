@@ -167,6 +167,24 @@ func TestNewer(t *testing.T) {
 	})
 }
 
+// TestTaken: what a driver does not write over is told, and once it is gone the target is told.
+func TestTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, world("mail"))
+		a := &peer{taken: []netip.Addr{netip.MustParseAddr("203.0.113.9")}}
+		l.start(Target{Name: "a", Driver: a})
+		defer l.end()
+		time.Sleep(time.Minute)
+		d := l.row("a", "mail")
+		check(t, "delivery", "foreign [203.0.113.9]", fmt.Sprint(d.Stage, " ", d.Found))
+		a.mu.Lock()
+		a.taken = nil
+		a.mu.Unlock()
+		time.Sleep(2 * lastWait)
+		check(t, "delivery", "verified", l.row("a", "mail").Stage.String())
+	})
+}
+
 func TestKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, world("mail", "web"))
