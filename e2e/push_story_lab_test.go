@@ -184,8 +184,9 @@ func (s *story) watch(t *testing.T) {
 	see("BIND", false, func() string { return second.a("app.corp.example.") })
 	see("unbound", false, func() string { return cache.a("app.corp.example.") })
 	see("epochs of the marker", true, func() string {
-		_, epoch, _ := strings.Cut(markerAt(marker, "app.e2e.example."), "epoch=")
-		return strings.Fields(epoch + " ")[0]
+		_, rest, _ := strings.Cut(markerAt(marker, "app.e2e.example."), "epoch=")
+		epoch, _, _ := strings.Cut(rest, " ")
+		return epoch
 	})
 	see("serials at BIND", true, func() string {
 		if f := strings.Fields(serial.lookup("corp.example.", dns.TypeSOA)); len(f) > 2 {
