@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/registry"
 )
@@ -38,6 +39,26 @@ func TestDelivery(t *testing.T) {
 		d := l.row("b", "mail")
 		check(t, "times", "10ms 41ms 73ms 1 2", fmt.Sprint(d.Acked.Sub(d.Moved), " ", d.LastStale.Sub(d.Moved), " ", d.Verified.Sub(d.Moved), " ", d.Tries, " ", d.Epoch))
 		check(t, "told", "[192.0.2.2]", fmt.Sprint(d.Told))
+	})
+}
+
+// TestWaitAtStart: who waits before the targets are there waits for them.
+func TestWaitAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, world("mail"))
+		defer l.stopReg()
+		ledger, err := OpenLedger(l.journal, zerolog.Nop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.pusher = &Pusher{Ledger: ledger, Snapshot: l.reg.Snapshot, Log: zerolog.Nop()}
+		l.pusher.Configure([]Target{{Name: "a", Driver: &peer{slow: time.Millisecond}}})
+		waited := make(chan string, 1)
+		go func() { waited <- l.wait(0, time.Minute, 0, "mail") }()
+		time.Sleep(time.Second)
+		defer l.background(ledger.Run)()
+		defer l.background(l.pusher.Run)()
+		check(t, "progress", "a 1/1 verified 1ms\ntrue", <-waited)
 	})
 }
 
