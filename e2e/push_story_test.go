@@ -134,7 +134,7 @@ func (s *story) loss(t *testing.T) {
 		add rule inet fault in iifname e0 numgen random mod 100 < 20 counter drop
 		add rule inet fault out oifname e0 numgen random mod 100 < 20 counter drop`)
 	var took []time.Duration
-	for range 6 {
+	for range 3 {
 		begin := time.Now()
 		s.move(t)
 		t.Log(s.settledBut(t, 90*time.Second))

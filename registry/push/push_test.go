@@ -228,6 +228,25 @@ func TestKill(t *testing.T) {
 	})
 }
 
+// TestKillToAndFro: what was sent and is not in the ledger may come late, also when the role is back meanwhile.
+func TestKillToAndFro(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, world("mail"))
+		a := &peer{}
+		l.start(Target{Name: "a", Driver: a})
+		time.Sleep(time.Second)
+		saved := l.journal.Copy()
+		l.wait(l.move("mail", "n2"), time.Minute, 0, "mail")
+		l.stop()
+		l.move("mail", "n1")
+		l.journal = saved
+		l.start(Target{Name: "a", Driver: a})
+		defer l.end()
+		time.Sleep(time.Second)
+		check(t, "pushes", []string{"mail [192.0.2.1] @1", "mail [192.0.2.2] @2", "mail [192.0.2.1] @3"}, a.pushed())
+	})
+}
+
 // TestUnconfirmed: the last known state is not pushed before the source has spoken.
 func TestUnconfirmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -157,7 +157,9 @@ func (w *worker) consider(snap *registry.Snapshot, role *registry.RoleState) {
 	}
 	row, known := w.ledger.Row(w.Name, name)
 	t := w.tasks[name]
-	if known && row.Content == content {
+	// Of an epoch that the ledger does not know something may be under way to the target, although the role is back.
+	isMissed := t == nil && row.Epoch != role.Epoch
+	if known && row.Content == content && !isMissed {
 		if t == nil {
 			t = w.resume(snap, role, row)
 			w.put(name, t)

@@ -493,3 +493,38 @@ func TestLeads(t *testing.T) {
 		t.Errorf("it took %s, as if the first one had not said that it ends", took)
 	}
 }
+
+// TestLeaderCutOff: a guard that cannot reach etcd leads no longer when its lease is over, and it ends soon when it is told to.
+func TestLeaderCutOff(t *testing.T) {
+	srv := newServer(t)
+	a := srv.open(t, srv.prefix())
+	stop := run(t, a.Run)
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if is, _ := a.Leads(); is {
+			break
+		} else if time.Now().After(until) {
+			t.Fatal("nobody leads")
+		}
+	}
+	srv.pause(t)
+	_, changed := a.Leads()
+	select {
+	case <-changed:
+	case <-time.After(2 * leaseSeconds * time.Second):
+		t.Error("it leads still")
+	}
+	begin := time.Now()
+	stop()
+	if took := time.Since(begin); took > 2*leaseSeconds*time.Second {
+		t.Errorf("it ends after %s", took)
+	}
+}
+
+// pause has the server do nothing until the end of the test.
+func (s *server) pause(t *testing.T) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(stop); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.cmd.Process.Signal(cont) })
+}

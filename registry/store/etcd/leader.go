@@ -46,7 +46,6 @@ func (s *Store) campaign(ctx context.Context) {
 		if err := s.term(ctx); err != nil && ctx.Err() == nil {
 			s.log.Debug().Err(err).Msg("no election of who tells the targets")
 		}
-		s.lead.set(false)
 		select {
 		case <-ctx.Done():
 		case <-time.After(campaignAgain):
@@ -79,6 +78,7 @@ func (s *Store) term(ctx context.Context) error {
 	}
 	s.log.Info().Msg("this guard tells the targets")
 	s.lead.set(true)
+	defer s.lead.set(false) // before the lease is given back, which takes its time when etcd is out of reach
 	select {
 	case <-session.Done():
 		s.log.Warn().Msg("this guard does not tell the targets any more: it has lost its lease in etcd")
@@ -94,5 +94,5 @@ func (s *Store) session(ctx context.Context) (*concurrency.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return concurrency.NewSession(s.client, concurrency.WithLease(lease.ID))
+	return concurrency.NewSession(s.client, concurrency.WithLease(lease.ID), concurrency.WithTTL(leaseSeconds)) // for Close, too
 }
