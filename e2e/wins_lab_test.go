@@ -83,13 +83,22 @@ func words(rs []winsctl.Registration) string {
 type Speaker struct {
 	conn   *net.UDPConn
 	addr   netip.Addr
+	to     netip.AddrPort // the WINS server
 	client *nbns.Client
+}
+
+// speakerAt is a speaker whose WINS server is another one.
+func (h *Host) speakerAt(t *testing.T, addr, server string) *Speaker {
+	t.Helper()
+	s := h.speaker(t, addr, 0)
+	s.to = netip.AddrPortFrom(netip.MustParseAddr(server), netbios.Port)
+	return s
 }
 
 // speaker opens a socket at an address of the host; port 0 is any.
 func (h *Host) speaker(t *testing.T, addr string, port uint16) *Speaker {
 	t.Helper()
-	s := &Speaker{addr: netip.MustParseAddr(addr)}
+	s := &Speaker{addr: netip.MustParseAddr(addr), to: winsServer}
 	err := h.inside(func() (err error) {
 		s.conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.addr, port)))
 		return err
@@ -112,7 +121,7 @@ func at(addr string) netbios.Address {
 func (s *Speaker) claim(m netbios.Message) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
-	r, err := s.client.Claim(ctx, winsServer, m)
+	r, err := s.client.Claim(ctx, s.to, m)
 	var negative *nbns.NegativeError
 	text := fmt.Sprintf("granted %.0f", r.TTL.Seconds())
 	switch {

@@ -86,6 +86,9 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		for _, r := range st.Roles {
 			last = r.State + " " + strings.Join(r.Served, ",") + " " + r.Why + " " + st.Config.Error + " " + st.Policy.Error
+			if r.Lowered != nil {
+				last += " lowered"
+			}
 			if r.Role == args[0] && strings.Contains(last, args[1]) {
 				return
 			}

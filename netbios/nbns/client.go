@@ -36,6 +36,10 @@ type Client struct {
 	ChallengeTimeout time.Duration // wait after each of them; 0 means DefaultChallengeTimeout
 	ChallengePort    uint16        // of every owner; 0 means netbios.Port
 
+	// Wacked, if it is set, is called when a server has asked for time with a WACK: from now on nothing is sent
+	// until its answer.
+	Wacked func()
+
 	once    sync.Once
 	turn    chan struct{} // holds one token during an exchange on Conn
 	ignored ignoredCounters

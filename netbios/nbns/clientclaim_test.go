@@ -83,8 +83,12 @@ func TestClaim(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := &Client{Conn: newFakeConn(t, tt.script)}
+				wacks := 0
+				c := &Client{Conn: newFakeConn(t, tt.script), Wacked: func() { wacks++ }}
 				got, err := c.Claim(t.Context(), server, tt.claim)
+				if want := got.Wacked || errors.Is(err, ErrSecondWack); wacks > 1 || (wacks == 1) != want {
+					t.Errorf("%d calls for a WACK, want one: %t", wacks, want)
+				}
 				var negative *NegativeError
 				if errors.As(tt.err, &negative) {
 					if diff := cmp.Diff(tt.err, err, byValue); diff != "" {

@@ -54,7 +54,7 @@ func (c *Client) exchange(ctx context.Context, x exchange) ([]reply, error) {
 	defer endReads(ctx, conn)()
 	// Received addresses are compared with this one, and come as plain IPv4.
 	x.to = netip.AddrPortFrom(x.to.Addr().Unmap(), x.to.Port())
-	r := run{exchange: x, conn: conn, ignored: &c.ignored, buf: make([]byte, maxReceived), begin: time.Now()}
+	r := run{exchange: x, conn: conn, ignored: &c.ignored, buf: make([]byte, maxReceived), begin: time.Now(), onWack: c.Wacked}
 	return r.run(ctx, packet)
 }
 
@@ -137,6 +137,7 @@ type run struct {
 	deadline time.Time // of the wait for an answer
 	replies  []reply
 	wacked   bool
+	onWack   func() // may be nil
 }
 
 func (r *run) run(ctx context.Context, packet []byte) ([]reply, error) {
@@ -170,6 +171,9 @@ func (r *run) take(b []byte, from netip.AddrPort) (done bool, err error) {
 			return true, ErrSecondWack
 		}
 		r.wacked = true
+		if r.onWack != nil {
+			r.onWack()
+		}
 		r.deadline = time.Now().Add(wackWait(m))
 	}
 	return false, nil

@@ -113,9 +113,23 @@ func (n now) answerRole(r *dns.Msg, e registry.Entry, owner string) (*dns.Msg, O
 	case len(as.a)+len(as.aaaa) == 0 && n.isNoName(e, owner):
 		return n.negative(r, e.Zone, dns.RcodeNameError)
 	case isAddress:
-		return n.answerAddresses(r, e, as)
+		m, outcome := n.answerAddresses(r, e, as)
+		return brief(m, s), outcome
 	}
 	return n.answerOther(r, e, owner)
+}
+
+// brief holds a lowered TTL in "no address of that type" too: the next holder may have one.
+func brief(m *dns.Msg, s *registry.RoleState) *dns.Msg {
+	if s.Lowered == nil {
+		return m
+	}
+	for _, rr := range m.Ns {
+		if soa, ok := rr.(*dns.SOA); ok {
+			soa.Hdr.Ttl, soa.Minttl = min(soa.Hdr.Ttl, s.TTL), min(soa.Minttl, s.TTL)
+		}
+	}
+	return m
 }
 
 // isNoName reports whether a name of the registry that has no records now does not exist at all.

@@ -116,8 +116,9 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(rulesDesc, float64(rules.Rules))
 	counter(reloadsDesc, reloads.good, "ok")
 	counter(reloadsDesc, reloads.bad, "rejected")
-	counter(notifiesDesc, g.notify.counts.acknowledged.Load(), "acknowledged")
-	counter(notifiesDesc, g.notify.counts.failed.Load(), "failed")
+	acknowledged, failed := g.notify.Counts()
+	counter(notifiesDesc, acknowledged, "acknowledged")
+	counter(notifiesDesc, failed, "failed")
 	for _, o := range nbns.Outcomes() {
 		counter(packetsDesc, g.netbios.server.Counters.Get(o), o.String())
 	}

@@ -17,6 +17,7 @@ type rawNetBIOS struct {
 	full    prefixes
 	others  number
 	wins    rawWINS
+	wrepl   rawReplication
 
 	listenBad bool // listen is written, and is no list
 }
@@ -59,6 +60,7 @@ var netbiosShape = yamlat.Shape[rawNetBIOS]{
 			r.forward = yamlat.ListOf(d, n, func(d *decoder, n *node) yamlat.Item[netip.AddrPort] { return addrPort4(d, n, false) })
 		}},
 		{Key: "wins", Set: func(d *decoder, n *node, r *rawNetBIOS) { r.wins.at, _ = winsShape.Decode(d, n, &r.wins) }},
+		{Key: "wrepl", Set: func(d *decoder, n *node, r *rawNetBIOS) { r.wrepl.at, _ = wreplShape.Decode(d, n, &r.wrepl) }},
 		{Key: "node_status", Set: func(d *decoder, n *node, r *rawNetBIOS) { statusShape.Decode(d, n, r) }},
 	},
 }
@@ -125,10 +127,10 @@ func (c *checker) netbios(r *rawNetBIOS) NetBIOS {
 		}
 		seen[key] = place
 	}
-	listens := make(map[netip.AddrPort]at, len(r.listen))
+	c.listens = make(map[netip.AddrPort]at, len(r.listen))
 	for _, l := range r.listen {
 		if l.address.OK {
-			listens[l.address.Value] = l.address.At
+			c.listens[l.address.Value] = l.address.At
 			once("listen address", l.address.Value, l.address.At)
 		} else if l.iface.OK {
 			once("listen interface", l.iface.Value, l.iface.At)
@@ -138,9 +140,7 @@ func (c *checker) netbios(r *rawNetBIOS) NetBIOS {
 	clear(seen)
 	for _, f := range r.forward.Items {
 		once("WINS server", f.Value, f.At)
-		if own, ok := listens[f.Value]; ok {
-			c.d.Problemf(f.At, "WINS server %s is nameward itself, which listens there (%s): write another server", f.Value, own)
-		}
+		c.notOurs(f)
 		out.Forward = append(out.Forward, f.Value)
 	}
 	clear(seen)

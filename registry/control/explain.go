@@ -186,6 +186,9 @@ func (e *Explanation) role(snap *registry.Snapshot, s *registry.RoleState) {
 	if s.Role.TTLChanging > 0 && s.TTL == uint32(s.Role.TTLChanging/time.Second) {
 		ttl += fmt.Sprintf(" (ttl_changing, for %s after a change)", s.Role.Changing)
 	}
+	if l := s.Lowered; l != nil {
+		ttl += fmt.Sprintf(" (lowered by %s until %s; the role's own is %s)", l.Owner, TimeText(l.Until), s.Role.TTL)
+	}
 	e.Step("%s", ttl)
 	for _, a := range s.Addrs() {
 		e.Answer = append(e.Answer, a.String())

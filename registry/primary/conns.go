@@ -1,4 +1,4 @@
-package nameward
+package primary
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ type idleConn struct {
 const (
 	maxIdle     = 8 // connections to one primary
 	idleTimeout = 8 * time.Second
-	// downFor is how long a primary that could not be connected to is tried last.
+	// downFor is how long a primary that could not be connected to, or did not answer, is tried last.
 	downFor = 10 * time.Second
 )
 
@@ -52,7 +52,7 @@ func (p *pool) inOrder(primaries []netip.AddrPort) []netip.AddrPort {
 	return slices.SortedStableFunc(slices.Values(primaries), func(a, b netip.AddrPort) int { return wasDown(a) - wasDown(b) })
 }
 
-// note keeps whether a primary could be connected to.
+// note keeps whether a primary could be connected to, and answered.
 func (p *pool) note(addr netip.AddrPort, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
