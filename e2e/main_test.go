@@ -29,7 +29,7 @@ var peers = []string{
 	"ip", "bash", "setpriv", "dig", "named", "dnsperf", "nmblookup", "nmbd", "nbtscan", "nmap",
 	"nsupdate", "delv", "dnssec-keygen", "dnssec-signzone", "tcpdump", "samba", "samba-tool", "smbtorture",
 	"krb5kdc", "kadmin.local", "kdb5_util", "kinit",
-	"kea-dhcp-ddns",
+	"kea-dhcp-ddns", "nft",
 }
 
 // init keeps the main thread to the main goroutine. Threads enter namespaces (see Host.inside), and the

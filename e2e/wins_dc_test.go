@@ -20,6 +20,12 @@ import (
 // the WINS server under test.
 func (h *Host) controller(t *testing.T, name, addr string) *Process {
 	t.Helper()
+	return h.netbiosDomain(t, name, addr, "server services = nbt", "wins server = "+guardAddr)
+}
+
+// netbiosDomain provisions a domain E2E with Samba and starts the services that the lines name.
+func (h *Host) netbiosDomain(t *testing.T, name, addr string, lines ...string) *Process {
+	t.Helper()
 	dir := h.lab.path("dc-" + h.name)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
@@ -40,7 +46,7 @@ func (h *Host) controller(t *testing.T, name, addr string) *Process {
 	}
 	// A service is left out by provisioning; the last word counts.
 	kept := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(l string) bool { return strings.Contains(l, "server services") })
-	more := "[global]\nserver services = nbt\nlog file = " + dir + "/log\nwins server = " + guardAddr + "\nserver string = it is a %h\ndns update command = /bin/true\n"
+	more := "[global]\nlog file = " + dir + "/log\nserver string = it is a %h\ndns update command = /bin/true\n" + strings.Join(lines, "\n") + "\n"
 	for _, key := range []string{"pid directory", "ncalrpc dir", "winbindd socket directory", "ntp signd socket directory"} {
 		more += fmt.Sprintf("%s = %s\n", key, run)
 	}
