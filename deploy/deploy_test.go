@@ -147,6 +147,8 @@ func TestSchemaRejects(t *testing.T) {
 		"probe URL":         role("source: {probe: {http: 'http://a/'}}"),
 		"probe status":      role("source: {probe: {tcp: 25, status: [200]}}"),
 		"probe rise":        role("source: {probe: {tcp: 25, rise: 0}}"),
+		"secondary key":     zone("notify: [{address: 192.0.2.54, tsig: x}]"),
+		"secondary address": zone("notify: [{key: x}]"),
 		"prefix":            good + "classes: {m: [10.0.0.0]}\n",
 		"zone key":          zone("serial: 1"),
 		"zone mbox":         zone("mbox: a@z.example."),

@@ -111,7 +111,7 @@ func TestGSSInitiator(t *testing.T) {
 	s := newSignedLab(t)
 	s.do("kadmin.local", "-r", kdcRealm, "-q", "addprinc -pw Gu4rd.Pass guard")
 	l := s.host.lab
-	login := gsstsig.Login{Principal: "guard@CORP.EXAMPLE", Password: l.write("password", "Gu4rd.Pass\n"), KDCs: []string{kdcAddr}}
+	login := gsstsig.Login{Principal: "guard@CORP.EXAMPLE", Password: l.secret("password", "Gu4rd.Pass\n"), KDCs: []string{kdcAddr}}
 	i, err := gsstsig.NewInitiator(login)
 	if err != nil {
 		t.Fatal(err)

@@ -142,7 +142,7 @@ func TestGSSSamba(t *testing.T) {
 	n := 0
 	for name, login := range map[string]gsstsig.Login{
 		"keytab":   {Principal: "guard@E2E.EXAMPLE", KDCs: []string{dcAddr}, Keytab: keytab},
-		"password": {Principal: "guard@E2E.EXAMPLE", KDCs: []string{dcAddr}, Password: l.write("password", "Gu4rd.Pass\n")},
+		"password": {Principal: "guard@E2E.EXAMPLE", KDCs: []string{dcAddr}, Password: l.secret("password", "Gu4rd.Pass\n")},
 	} {
 		for _, options := range [][]gsstsig.Option{nil, {gsstsig.Bare}} {
 			what := fmt.Sprintf("%s, bare %v", name, len(options) > 0)

@@ -123,6 +123,16 @@ func (l *Lab) write(name, content string) string {
 	return path
 }
 
+// secret is write for what nobody else may read.
+func (l *Lab) secret(name, content string) string {
+	l.t.Helper()
+	path := l.write(name, content)
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+	return path
+}
+
 func writeAtomic(t *testing.T, path, content string) {
 	t.Helper()
 	next := path + ".next"

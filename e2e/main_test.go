@@ -30,6 +30,7 @@ var peers = []string{
 	"nsupdate", "delv", "dnssec-keygen", "dnssec-signzone", "tcpdump", "samba", "samba-tool", "smbtorture",
 	"krb5kdc", "kadmin.local", "kdb5_util", "kinit",
 	"kea-dhcp-ddns", "nft",
+	"unbound", "unbound-control", "unbound-control-setup", "dnsmasq", "pdns_recursor", "openssl",
 }
 
 // init keeps the main thread to the main goroutine. Threads enter namespaces (see Host.inside), and the

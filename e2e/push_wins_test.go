@@ -64,7 +64,7 @@ type winsPeer struct {
 var winsPeers = []winsPeer{
 	{"nmbd", startWINS, true},
 	{"Samba AD", func(t *testing.T, h *Host) *Process {
-		return h.netbiosDomain(t, "WINS1", winsAddr, "server services = nbt wrepl", "wins support = yes", "dns proxy = no")
+		return h.samba(t, h.provision(t, "WINS1", winsAddr, "server services = nbt wrepl", "wins support = yes", "dns proxy = no"))
 	}, false},
 }
 

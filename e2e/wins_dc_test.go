@@ -20,11 +20,17 @@ import (
 // the WINS server under test.
 func (h *Host) controller(t *testing.T, name, addr string) *Process {
 	t.Helper()
-	return h.netbiosDomain(t, name, addr, "server services = nbt", "wins server = "+guardAddr)
+	conf := h.provision(t, name, addr, "server services = nbt", "wins server = "+guardAddr)
+	return h.samba(t, conf)
 }
 
-// netbiosDomain provisions a domain E2E with Samba and starts the services that the lines name.
-func (h *Host) netbiosDomain(t *testing.T, name, addr string, lines ...string) *Process {
+func (h *Host) samba(t *testing.T, conf string) *Process {
+	t.Helper()
+	return h.start(t, "samba", "-s", conf, "-F", "--no-process-group", "-M", "single")
+}
+
+// provision makes a domain E2E with Samba and returns its smb.conf, in which keys are added.
+func (h *Host) provision(t *testing.T, name, addr string, keys ...string) (conf string) {
 	t.Helper()
 	dir := h.lab.path("dc-" + h.name)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
@@ -35,7 +41,7 @@ func (h *Host) netbiosDomain(t *testing.T, name, addr string, lines ...string) *
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("provisioning: %v\n%s", err, tail(string(out), 20))
 	}
-	conf := dir + "/etc/smb.conf"
+	conf = dir + "/etc/smb.conf"
 	text, err := os.ReadFile(conf)
 	if err != nil {
 		t.Fatal(err)
@@ -46,12 +52,12 @@ func (h *Host) netbiosDomain(t *testing.T, name, addr string, lines ...string) *
 	}
 	// A service is left out by provisioning; the last word counts.
 	kept := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(l string) bool { return strings.Contains(l, "server services") })
-	more := "[global]\nlog file = " + dir + "/log\nserver string = it is a %h\ndns update command = /bin/true\n" + strings.Join(lines, "\n") + "\n"
+	more := "[global]\n" + strings.Join(keys, "\n") + "\nlog file = " + dir + "/log\nserver string = it is a %h\ndns update command = /bin/true\n"
 	for _, key := range []string{"pid directory", "ncalrpc dir", "winbindd socket directory", "ntp signd socket directory"} {
 		more += fmt.Sprintf("%s = %s\n", key, run)
 	}
 	writeAtomic(t, conf, strings.Replace(strings.Join(kept, ""), "[global]\n", more, 1))
-	return h.start(t, "samba", "-s", conf, "-F", "--no-process-group", "-M", "single")
+	return conf
 }
 
 // TestWINSController has a domain controller of Samba register the domain's names.

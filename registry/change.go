@@ -34,7 +34,7 @@ func (r *Registry) newChange(now time.Time) *change {
 // settles what follows.
 func (ch *change) stage(batch []*command, due []int32) {
 	for _, id := range due {
-		ch.put(id, ch.cell(id))
+		ch.put(id, ch.cell(id).withoutEnded(ch.now))
 	}
 	for _, c := range batch {
 		c.err = c.do(ch)
@@ -61,8 +61,10 @@ func (ch *change) role(name string) (int32, *Role, error) {
 }
 
 // view is the role's state with what is staged so far.
-func (ch *change) view(id int32) *RoleState {
-	return view(ch.before.ix, ch.before.World.Roles[id], ch.cell(id), ch.drained, ch.before.roles.at(int(id)), ch.now)
+func (ch *change) view(id int32) *RoleState { return ch.viewOf(id, ch.cell(id)) }
+
+func (ch *change) viewOf(id int32, c *cell) *RoleState {
+	return view(ch.before.ix, ch.before.World.Roles[id], c, ch.drained, ch.before.roles.at(int(id)), ch.now)
 }
 
 func (ch *change) drain(node string, d *Drain) {
@@ -116,6 +118,12 @@ func (ch *change) record(role string, old, c *cell) {
 			ch.delta.Overrides = map[string]*Override{}
 		}
 		ch.delta.Overrides[role] = c.override
+	}
+	if old.lowered != c.lowered {
+		if ch.delta.Lowered == nil {
+			ch.delta.Lowered = map[string]*Lowered{}
+		}
+		ch.delta.Lowered[role] = c.lowered
 	}
 }
 

@@ -58,8 +58,26 @@ func (o Outcome) String() string {
 type cell struct {
 	rec       Record
 	confirmed bool // a source has stood behind rec since the start, or since the source was changed
-	override  *Override
-	*word     // never nil
+	*orders        // never nil
+	*word          // never nil
+}
+
+// orders are what operators said. Most roles have none and share one.
+type orders struct {
+	override *Override
+	lowered  *Lowered
+}
+
+var noOrders = &orders{}
+
+// order returns the cell with other orders.
+func (c *cell) order(o orders) *cell {
+	n := *c
+	n.orders = noOrders
+	if o != *noOrders {
+		n.orders = &o
+	}
+	return &n
 }
 
 // word is what sources said beside the record. Most roles have none of it and share one.
@@ -88,8 +106,10 @@ type rival struct {
 	expires time.Time // of the rival's lease; zero: never
 }
 
-// at returns the cell as it stands at a time: without rivals whose lease ran out.
+// at returns the cell as it stands at a time: without rivals whose lease ran out, and without a lowered TTL that has
+// ended.
 func (c *cell) at(now time.Time) *cell {
+	c = c.withoutEnded(now)
 	over := func(r rival) bool { return !r.expires.IsZero() && !now.Before(r.expires) }
 	if !slices.ContainsFunc(c.rivals, over) {
 		return c
@@ -122,7 +142,7 @@ func (c *cell) take(role *Role, cl Claim, drained map[string]Drain, now time.Tim
 	if held {
 		since = c.rec.Since
 	}
-	n := &cell{rec: Record{Nodes: nodes, Epoch: epoch, Since: since, Origin: cl.Origin}, confirmed: true, override: c.override}
+	n := &cell{rec: Record{Nodes: nodes, Epoch: epoch, Since: since, Origin: cl.Origin}, confirmed: true, orders: c.orders}
 	return n.say(word{expires: cl.Expires, pool: poolOf(cl)}), Accepted
 }
 

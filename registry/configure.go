@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -28,20 +29,25 @@ func (r *Registry) Configure(ctx context.Context, w *World) error {
 }
 
 func (r *Registry) reconfigure(w *World) error {
-	saved, err := r.store.Load()
-	if err != nil {
-		return fmt.Errorf("loading the state: %w", err)
+	for tries := 0; ; tries++ {
+		saved, err := r.store.Load()
+		if err != nil {
+			return fmt.Errorf("loading the state: %w", err)
+		}
+		if r.unsaved != nil {
+			saved.Apply(*r.unsaved)
+		}
+		if r.rebuild(w, saved) || tries == maxConflicts {
+			return nil
+		}
 	}
-	if r.unsaved != nil {
-		saved.Apply(*r.unsaved)
-	}
-	r.rebuild(w, saved)
-	return nil
 }
 
 // rebuild makes the whole state anew: at the start and when the world changes. Its cost grows with
 // the number of names; nothing else's does.
-func (r *Registry) rebuild(w *World, saved Saved) {
+//
+// It is false, and nothing has changed, when another guard has committed something meanwhile.
+func (r *Registry) rebuild(w *World, saved Saved) bool {
 	now, before := time.Now(), r.Snapshot()
 	ix := newIndex(w)
 	next := &Snapshot{
@@ -49,12 +55,18 @@ func (r *Registry) rebuild(w *World, saved Saved) {
 		ptrs: newVector[*PTRState](len(ix.addrList)), superseded: make(chan struct{}),
 	}
 	d := Delta{Change: next.Change, Records: map[string]Record{}}
+	saved.forgetEnded(now, &d)
+	cells, alarms, serving := r.cells, r.alarms, r.serving
 	r.rebuildRoles(next, before, saved, d, now)
-	r.saveRebuilt(next, d)
+	if !r.saveRebuilt(next, d) {
+		r.cells, r.alarms, r.serving = cells, alarms, serving
+		return false
+	}
 	r.cur.Store(next)
 	if before != nil {
 		close(before.superseded)
 	}
+	return true
 }
 
 // interner lets equal parts of records share memory: thousands of roles have the same few holders.
@@ -106,9 +118,12 @@ func (r *Registry) rebuildRoles(next, before *Snapshot, saved Saved, d Delta, no
 // carry makes the cell of a role from what is saved of it and, where its source is the same as
 // before, from what that source said.
 func (r *Registry) carry(role *Role, before *Snapshot, saved Saved, same *interner) *cell {
-	c := &cell{rec: same.record(saved.Records[role.Name]), word: nothing}
+	c := &cell{rec: same.record(saved.Records[role.Name]), orders: noOrders, word: nothing}
 	if o, ok := saved.Overrides[role.Name]; ok {
-		c.override = &o
+		c = c.order(orders{override: &o})
+	}
+	if l, ok := saved.Lowered[role.Name]; ok {
+		c = c.order(orders{override: c.override, lowered: &l})
 	}
 	if before == nil {
 		return c
@@ -141,16 +156,21 @@ func (r *Registry) repointAll(next *Snapshot) {
 	next.ptrs = ptrs.done()
 }
 
-func (r *Registry) saveRebuilt(next *Snapshot, d Delta) {
+func (r *Registry) saveRebuilt(next *Snapshot, d Delta) bool {
 	if r.unsaved != nil {
 		d = *r.unsaved.with(d)
 	}
-	if err := r.store.Commit(d); err != nil {
+	err := r.store.Commit(d)
+	if errors.Is(err, ErrConflict) {
+		return false
+	}
+	if err != nil {
 		r.failed.Add(1)
 		r.log.Error().Err(err).Msg("the state cannot be saved: serving from memory")
 		r.unsaved, next.StoreErr = &d, err
-		return
+		return true
 	}
 	r.commits.Add(1)
 	r.unsaved = nil
+	return true
 }

@@ -19,6 +19,7 @@ const (
 	KindHost
 	KindPTR
 	KindNameServer
+	KindService // of DNS Push, below the zone that has it
 	KindApex
 	KindEmptyNonTerminal
 )
@@ -129,6 +130,11 @@ func (ix *index) addZones(w *World) {
 				ix.add(ns.Name, Entry{Kind: KindNameServer, id: int32(len(ix.servers))})
 				ix.servers = append(ix.servers, ns)
 			}
+		}
+	}
+	for _, z := range w.Zones {
+		if name := StreamService + z.Name; z.Stream != nil && ix.zoneOf(name) == z {
+			ix.add(name, Entry{Kind: KindService})
 		}
 	}
 	for _, z := range w.Zones {

@@ -23,6 +23,24 @@ type Move struct {
 // Moved reports whether the role publishes something else than before.
 func (m Move) Moved() bool { return !slices.Equal(m.Before, m.After) || !slices.Equal(m.From, m.To) }
 
+func (m Move) equal(o Move) bool {
+	return m.Role == o.Role && m.Epoch == o.Epoch && slices.Equal(m.From, o.From) && slices.Equal(m.To, o.To) &&
+		slices.Equal(m.Before, o.Before) && slices.Equal(m.After, o.After)
+}
+
+func (m Move) String() string {
+	return fmt.Sprintf("%s from %s (%s) to %s (%s), epoch %d", m.Role, strings.Join(m.From, ", "), joinAddrs(m.Before),
+		strings.Join(m.To, ", "), joinAddrs(m.After), m.Epoch)
+}
+
+func joinAddrs(addrs []netip.Addr) string {
+	out := make([]string, len(addrs))
+	for i, a := range addrs {
+		out[i] = a.String()
+	}
+	return strings.Join(out, ", ")
+}
+
 // Moves is the result of an operator's command. All its moves are one change.
 type Moves struct {
 	Change uint64 `json:"change"` // the moves are part of this and every later change; 0 for a dry run
@@ -30,7 +48,7 @@ type Moves struct {
 	Moves  []Move `json:"moves"`
 }
 
-// SwitchRequest asks to hand roles over. Either To or Site is set.
+// SwitchRequest asks to hand roles over. Either To or Site is set, or Expect says all.
 type SwitchRequest struct {
 	Roles  []string `json:"roles,omitempty"`
 	All    bool     `json:"all,omitempty"`  // every role with source operator
@@ -38,6 +56,8 @@ type SwitchRequest struct {
 	Site   string   `json:"site,omitempty"` // each role goes to its first node there, in written order
 	By     string   `json:"by,omitempty"`
 	DryRun bool     `json:"dry_run,omitempty"`
+	// Expect are moves as a dry run has told them: these are made, and none of them if one would be another by now.
+	Expect []Move `json:"expect,omitempty"`
 }
 
 // Switch hands roles with source operator over to other nodes: all of them under one change, or none
@@ -76,13 +96,18 @@ func (r *Registry) operate(ctx context.Context, dryRun bool, do func(*change) ([
 func (ch *change) moves(ids []int32) []Move {
 	out := make([]Move, 0, len(ids))
 	for _, id := range ids {
-		before, after := ch.before.roles.at(int(id)), ch.view(id)
-		out = append(out, Move{
-			Role: before.Role.Name, From: namesOf(before.Served), To: namesOf(after.Served), Epoch: after.Epoch,
-			Before: before.Addrs(), After: after.Addrs(),
-		})
+		out = append(out, ch.move(id, ch.cell(id)))
 	}
 	return out
+}
+
+// move tells what would become of a role with a cell.
+func (ch *change) move(id int32, c *cell) Move {
+	before, after := ch.before.roles.at(int(id)), ch.viewOf(id, c)
+	return Move{
+		Role: before.Role.Name, From: namesOf(before.Served), To: namesOf(after.Served), Epoch: after.Epoch,
+		Before: before.Addrs(), After: after.Addrs(),
+	}
 }
 
 // Addrs returns all addresses served, IPv4 first.
@@ -96,7 +121,7 @@ func (ch *change) switchRoles(req SwitchRequest) ([]int32, error) {
 	staged := make([]*cell, len(ids))
 	var problems []error
 	for i, id := range ids {
-		node, err := ch.target(id, req)
+		node, err := ch.target(id, req.at(i))
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -104,6 +129,9 @@ func (ch *change) switchRoles(req SwitchRequest) ([]int32, error) {
 		role := ch.before.World.Roles[id]
 		cl := Claim{Role: role.Name, Origin: by("switch", req.By), Nodes: []string{node}}
 		staged[i], _ = ch.cell(id).take(role, cl, ch.drained, ch.now)
+		if would := ch.move(id, staged[i]); len(req.Expect) > 0 && !would.equal(req.Expect[i]) {
+			problems = append(problems, fmt.Errorf("the state has moved: expected %s; it would be %s", req.Expect[i], would))
+		}
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -115,6 +143,9 @@ func (ch *change) switchRoles(req SwitchRequest) ([]int32, error) {
 }
 
 func (ch *change) chosen(req SwitchRequest) ([]int32, error) {
+	if len(req.Expect) > 0 {
+		return ch.expected(req)
+	}
 	switch {
 	case (req.To == "") == (req.Site == ""):
 		return nil, errors.New("say where to: either a node or a site")
@@ -130,9 +161,34 @@ func (ch *change) chosen(req SwitchRequest) ([]int32, error) {
 		}
 		return ids, nil
 	}
+	return ch.named(req.Roles)
+}
+
+// expected finds the roles of the expected moves, in their order.
+func (ch *change) expected(req SwitchRequest) ([]int32, error) {
+	if len(req.Roles) > 0 || req.All || req.To != "" || req.Site != "" {
+		return nil, errors.New("say either what is expected, or which roles go where to")
+	}
+	names := make([]string, len(req.Expect))
+	for i, m := range req.Expect {
+		if len(m.To) != 1 {
+			return nil, fmt.Errorf("role %s is expected to go to %d nodes, want one", m.Role, len(m.To))
+		}
+		names[i] = m.Role
+	}
+	ids, err := ch.named(names)
+	if err == nil && len(ids) < len(names) {
+		err = errors.New("a role is expected twice")
+	}
+	return ids, err
+}
+
+// named finds roles, each once, or says which ones there are not.
+func (ch *change) named(names []string) ([]int32, error) {
+	var ids []int32
 	var problems []error
-	seen := make(map[int32]bool, len(req.Roles))
-	for _, name := range req.Roles {
+	seen := make(map[int32]bool, len(names))
+	for _, name := range names {
 		id, _, err := ch.role(name)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%w; %s", err, ch.before.suggestRole(name)))
@@ -142,6 +198,14 @@ func (ch *change) chosen(req SwitchRequest) ([]int32, error) {
 		}
 	}
 	return ids, errors.Join(problems...)
+}
+
+// at is the request with what it says of the i-th role alone.
+func (req SwitchRequest) at(i int) SwitchRequest {
+	if len(req.Expect) > 0 {
+		req.To = req.Expect[i].To[0]
+	}
+	return req
 }
 
 // target finds the node that a role is to go to, or says what stands against it.
@@ -204,10 +268,9 @@ func (r *Registry) SetOverride(ctx context.Context, role string, o Override) (Mo
 				return nil, fmt.Errorf("role %s has no node %q; its nodes are %s", role, n, describeNodes(world))
 			}
 		}
-		c := *ch.cell(id)
+		c := ch.cell(id)
 		o.Since, o.Nodes = ch.now, slices.Clone(o.Nodes)
-		c.override = &o
-		ch.put(id, &c)
+		ch.put(id, c.order(orders{override: &o, lowered: c.lowered}))
 		return []int32{id}, nil
 	})
 }
@@ -222,9 +285,8 @@ func (r *Registry) ClearOverride(ctx context.Context, role string) (Moves, error
 		if ch.cell(id).override == nil {
 			return nil, fmt.Errorf("role %s is not forced", role)
 		}
-		c := *ch.cell(id)
-		c.override = nil
-		ch.put(id, &c)
+		c := ch.cell(id)
+		ch.put(id, c.order(orders{lowered: c.lowered}))
 		return []int32{id}, nil
 	})
 }

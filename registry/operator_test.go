@@ -228,7 +228,7 @@ func TestDrainsAtOnce(t *testing.T) {
 		_, err := l.Drain(context.Background(), node, Drain{}, false)
 		errs <- err
 	}
-	l.cells[4] = &cell{rec: Record{Nodes: []string{"ex1", "ex2"}, Epoch: 1}, confirmed: true, word: nothing}
+	l.cells[4] = &cell{rec: Record{Nodes: []string{"ex1", "ex2"}, Epoch: 1}, confirmed: true, orders: noOrders, word: nothing}
 	ch := l.newChange(time.Now())
 	ch.put(4, l.cells[4])
 	ch.settle()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 type Registry struct {
 	log    zerolog.Logger
 	store  Store
+	shared Shared // the same, if other guards write to it; else nil
 	cur    atomic.Pointer[Snapshot]
 	queue  chan *command
 	worlds chan *newWorld
@@ -26,7 +28,8 @@ type Registry struct {
 
 	// What follows belongs to the writer.
 	cells   []*cell
-	unsaved *Delta // published but not committed: the store failed
+	unsaved *Delta     // published but not committed: the store failed
+	parked  []*command // what waits for a shared store that fails
 	serving serving
 	alarms  alarms
 }
@@ -57,15 +60,14 @@ const saveRetry = time.Second
 // Open loads the durable state from the store, brings it together with the world and publishes the
 // first snapshot, in which every source has yet to speak.
 func Open(w *World, store Store, log zerolog.Logger) (*Registry, error) {
-	saved, err := store.Load()
-	if err != nil {
-		return nil, fmt.Errorf("loading the state: %w", err)
-	}
 	r := &Registry{
 		log: log, store: store, queue: make(chan *command, queueLen), worlds: make(chan *newWorld),
 		stopped: make(chan struct{}),
 	}
-	r.rebuild(w, saved)
+	r.shared, _ = store.(Shared)
+	if err := r.reconfigure(w); err != nil {
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -101,6 +103,8 @@ func (r *Registry) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 			r.step(nil)
+		case <-r.news():
+			r.hear()
 		case w := <-r.worlds:
 			w.done <- r.reconfigure(w.world)
 		case first := <-r.queue:
@@ -136,17 +140,40 @@ func (r *Registry) untilNext() time.Duration {
 
 // step stages a batch, saves it, publishes it and answers. With no batch it does what time asks for.
 func (r *Registry) step(batch []*command) {
-	ch := r.newChange(time.Now())
-	due := r.alarms.due(ch.now)
-	ch.stage(batch, due)
-	if err := r.commit(ch); err != nil {
-		ch = r.newChange(ch.now)
-		ch.stage(softOf(batch, err), due)
+	batch = append(r.parked, batch...)
+	r.parked = nil
+	now := time.Now()
+	due := r.alarms.due(now)
+	ch, err := r.decide(now, batch, due)
+	if err != nil {
+		soft := softOf(batch, err)
+		if r.shared != nil {
+			// Without a majority nothing changes: whoever is on the other side of a split may decide otherwise.
+			r.parked, soft = soft, nil
+			batch = slices.DeleteFunc(batch, func(c *command) bool { return slices.Contains(r.parked, c) })
+		}
+		ch = r.newChange(now)
+		ch.stage(soft, due)
 		r.unsaved, ch.storeErr = r.pending(ch.delta), err
 	}
 	r.publish(ch)
 	for _, c := range batch {
 		close(c.done)
+	}
+}
+
+// decide stages a batch and saves it. When another guard has committed something first, it is decided anew on that.
+func (r *Registry) decide(now time.Time, batch []*command, due []int32) (*change, error) {
+	for tries := 0; ; tries++ {
+		ch := r.newChange(now)
+		ch.stage(batch, due)
+		err := r.commit(ch)
+		if !errors.Is(err, ErrConflict) || tries == maxConflicts {
+			return ch, err
+		}
+		if err := r.catchUp(); err != nil {
+			return ch, err
+		}
 	}
 }
 
@@ -173,7 +200,11 @@ func (r *Registry) commit(ch *change) error {
 		// Nothing waits, but the last word of the store was an error: ask it again.
 		d = &Delta{Change: ch.number}
 	}
-	if err := r.store.Commit(*d); err != nil {
+	err := r.store.Commit(*d)
+	if errors.Is(err, ErrConflict) {
+		return err
+	}
+	if err != nil {
 		r.failed.Add(1)
 		if r.Snapshot().StoreErr == nil {
 			r.log.Error().Err(err).Msg("the state cannot be saved: claims take effect in memory, operators' commands are refused")
@@ -200,6 +231,10 @@ func (r *Registry) pending(d Delta) *Delta {
 }
 
 func (r *Registry) refuseWaiting() {
+	for _, c := range r.parked {
+		c.err = ErrStopped
+		close(c.done)
+	}
 	for {
 		select {
 		case c := <-r.queue:

@@ -42,16 +42,17 @@ type RoleState struct {
 
 	Served  []*Node // whose public addresses are answered
 	Changed time.Time
-	TTL     uint32 // seconds
+	TTL     uint32 // of answers, seconds: what is in force now
 
 	addrs *addrSet
 }
 
-// Limits are what may end the claim in force. Most roles have none and share one.
+// Limits are what may end by itself: the claim in force, a lowered TTL. Most roles have none and share one.
 type Limits struct {
 	Expires   time.Time // of the lease; zero: none
 	Rivals    []string  // nodes that claim the same epoch
 	rivalEnds time.Time // when the first rival's lease runs out; zero: never
+	Lowered   *Lowered  // nil when the TTL is the role's own
 }
 
 var noLimits = &Limits{}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"maps"
 	"time"
 )
@@ -13,6 +14,22 @@ type Store interface {
 	Close() error
 }
 
+// Shared is a Store that several guards write to, in one order.
+type Shared interface {
+	Store
+	// News has a token when somebody may have committed something.
+	News() <-chan struct{}
+	// Pull returns what was committed since the last Load, Pull or Commit, in order. When it cannot, because too much
+	// was, it is ErrGap: Load tells all.
+	Pull() ([]Delta, error)
+}
+
+// ErrConflict is a Commit to a Shared that would not follow on what this guard has read: nothing was written.
+var ErrConflict = errors.New("another guard has committed something meanwhile")
+
+// ErrGap is a Pull of a Shared that cannot tell everything.
+var ErrGap = errors.New("too much was committed meanwhile")
+
 // Saved is the durable part of the state. Roles and nodes that the configuration no longer names stay
 // in it, so that a role that comes back does not start over at an old epoch.
 type Saved struct {
@@ -20,6 +37,7 @@ type Saved struct {
 	Records   map[string]Record   // by role
 	Overrides map[string]Override // by role
 	Drains    map[string]Drain    // by node
+	Lowered   map[string]Lowered  // by role
 }
 
 // Delta is one step of the durable state. A nil value deletes.
@@ -28,10 +46,11 @@ type Delta struct {
 	Records   map[string]Record
 	Overrides map[string]*Override
 	Drains    map[string]*Drain
+	Lowered   map[string]*Lowered
 }
 
 func (d Delta) empty() bool {
-	return len(d.Records) == 0 && len(d.Overrides) == 0 && len(d.Drains) == 0
+	return len(d.Records) == 0 && len(d.Overrides) == 0 && len(d.Drains) == 0 && len(d.Lowered) == 0
 }
 
 // with returns d followed by later, as one step.
@@ -39,7 +58,7 @@ func (d Delta) with(later Delta) *Delta {
 	return &Delta{
 		Change:  later.Change,
 		Records: merge(maps.Clone(d.Records), later.Records), Overrides: merge(maps.Clone(d.Overrides), later.Overrides),
-		Drains: merge(maps.Clone(d.Drains), later.Drains),
+		Drains: merge(maps.Clone(d.Drains), later.Drains), Lowered: merge(maps.Clone(d.Lowered), later.Lowered),
 	}
 }
 
@@ -77,7 +96,7 @@ type Memory struct {
 func (m *Memory) Load() (Saved, error) {
 	return Saved{
 		Change: m.Saved.Change, Records: maps.Clone(m.Saved.Records), Overrides: maps.Clone(m.Saved.Overrides),
-		Drains: maps.Clone(m.Saved.Drains),
+		Drains: maps.Clone(m.Saved.Drains), Lowered: maps.Clone(m.Saved.Lowered),
 	}, nil
 }
 
@@ -99,6 +118,7 @@ func (s *Saved) Apply(d Delta) {
 	s.Records = merge(s.Records, d.Records)
 	s.Overrides = mergeOrDelete(s.Overrides, d.Overrides)
 	s.Drains = mergeOrDelete(s.Drains, d.Drains)
+	s.Lowered = mergeOrDelete(s.Lowered, d.Lowered)
 }
 
 func merge[V any](to, from map[string]V) map[string]V {

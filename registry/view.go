@@ -37,14 +37,17 @@ func view(ix *index, role *Role, c *cell, drained map[string]Drain, before *Role
 	if now.Before(changingUntil(s)) {
 		s.TTL = uint32(role.TTLChanging / time.Second)
 	}
+	if s.Lowered != nil {
+		s.TTL = min(s.TTL, s.Lowered.TTL)
+	}
 	return s
 }
 
 func limitsOf(c *cell) *Limits {
-	if c.expires.IsZero() && len(c.rivals) == 0 {
+	if c.expires.IsZero() && len(c.rivals) == 0 && c.lowered == nil {
 		return noLimits
 	}
-	l := &Limits{Expires: c.expires}
+	l := &Limits{Expires: c.expires, Lowered: c.lowered}
 	for _, r := range c.rivals {
 		l.Rivals = append(l.Rivals, r.nodes...)
 		l.rivalEnds = sooner(l.rivalEnds, r.expires)
@@ -176,7 +179,7 @@ func changingUntil(s *RoleState) time.Time {
 // wakeAt is when time alone will change the state, zero for never.
 func wakeAt(s *RoleState, now time.Time) time.Time {
 	at := time.Time{}
-	for _, t := range []time.Time{s.Expires, s.rivalEnds, changingUntil(s)} {
+	for _, t := range []time.Time{s.Expires, s.rivalEnds, changingUntil(s), s.Lowered.until()} {
 		if t.After(now) {
 			at = sooner(at, t)
 		}
@@ -194,7 +197,8 @@ func sooner(a, b time.Time) time.Time {
 
 // same reports whether nobody could tell the two states apart.
 func same(a, b *RoleState) bool {
-	return a.State == b.State && a.Why == b.Why && a.Epoch == b.Epoch && a.TTL == b.TTL && a.Forced == b.Forced && a.Confirmed == b.Confirmed &&
+	return a.State == b.State && a.Why == b.Why && a.Epoch == b.Epoch && a.TTL == b.TTL && a.Forced == b.Forced && a.Lowered == b.Lowered &&
+		a.Confirmed == b.Confirmed &&
 		a.Origin == b.Origin && a.Expires.Equal(b.Expires) && a.rivalEnds.Equal(b.rivalEnds) && a.Since.Equal(b.Since) &&
 		slices.Equal(a.Holder, b.Holder) && slices.Equal(a.Rivals, b.Rivals) && slices.Equal(a.Served, b.Served)
 }

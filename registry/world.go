@@ -93,7 +93,17 @@ type Zone struct {
 	Expire   time.Duration
 	Notify   []netip.AddrPort // secondaries that are told of a new serial (NOTIFY)
 	Updates  bool             // dynamic updates are taken, RFC 2136
+	Stream   *Service         // where DNS Push is served for the zone; nil: nowhere
 }
+
+// Service is where clients find a server.
+type Service struct {
+	Host string // fully qualified
+	Port uint16
+}
+
+// StreamService is the name, below a zone, of the SRV record of DNS Push: RFC 8765, Section 6.1.
+const StreamService = "_dns-push-tls._tcp."
 
 // NameServer is a name server of an owned zone; Addrs is its glue when its name is inside the zone.
 type NameServer struct {

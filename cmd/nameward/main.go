@@ -69,7 +69,7 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		newServe(), newDemo(), newStatus(), newExplain(), newSwitch(), newPush(), newOverride(), newDrain(), newUndrain(),
-		newReload(), newQuery(), newConfig(), newPolicy(), newAudit(),
+		newReload(), newPlan(), newQuery(), newWatch(), newConfig(), newPolicy(), newAudit(),
 		newRegistrations(), newWins(), newRecords(), newUpdates(),
 	)
 	return root

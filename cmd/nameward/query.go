@@ -51,7 +51,7 @@ func newQuery() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), 6*o.timeout)
 		defer cancel()
-		q, err := plan(ctx, args[0], o, client())
+		q, err := queryFor(ctx, args[0], o, client())
 		if err != nil {
 			return err
 		}
@@ -71,8 +71,8 @@ type query struct {
 	timeout       time.Duration
 }
 
-// plan finds out what a name stands for: from the local nameward's roles, else from its form.
-func plan(ctx context.Context, name string, o queryOptions, client *control.Client) (query, error) {
+// queryFor finds out what a name stands for: from the local nameward's roles, else from its form.
+func queryFor(ctx context.Context, name string, o queryOptions, client *control.Client) (query, error) {
 	q := query{timeout: o.timeout}
 	st, err := client.Status(ctx)
 	if err != nil && o.server == "" {

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/push/stream/streamtest"
 )
 
 func TestMain(m *testing.M) {
@@ -32,15 +33,17 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DNS", freePort(t))
 			env.Setenv("NBNS", freePort(t))
+			env.Setenv("STREAM", freePort(t))
 			env.Setenv("NAMEWARD_SOCKET", filepath.Join(env.WorkDir, "run", "c.sock"))
 			captures, err := filepath.Abs("../../netbios/testdata")
 			env.Setenv("CAPTURES", captures)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await":  await,
-			"exits":  exits,
-			"expand": expand,
+			"await":       await,
+			"certificate": certificate,
+			"exits":       exits,
+			"expand":      expand,
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
@@ -83,12 +86,21 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		for _, r := range st.Roles {
 			last = r.State + " " + strings.Join(r.Served, ",") + " " + r.Why + " " + st.Config.Error + " " + st.Policy.Error
+			if r.Lowered != nil {
+				last += " lowered"
+			}
 			if r.Role == args[0] && strings.Contains(last, args[1]) {
 				return
 			}
 		}
 	}
 	ts.Fatalf("waited for %q, saw: %s", args, last)
+}
+
+// certificate writes cert.pem and key.pem of a server on the loopback.
+func certificate(ts *testscript.TestScript, _ bool, _ []string) {
+	_, _, err := streamtest.WritePair(ts.MkAbs("."), 1)
+	ts.Check(err)
 }
 
 // exits runs a program that has to end with an exit code: exits CODE PROGRAM [ARGUMENT...].

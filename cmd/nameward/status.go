@@ -73,8 +73,8 @@ func watchStatus(cmd *cobra.Command, client *control.Client, names []string, asJ
 			return printJSON(out, ev)
 		}
 		for _, r := range ev.Roles {
-			fmt.Fprintf(out, "%s  change %-6d %s: %s, holder %s, epoch %d, answers %s%s\n", ev.Time.Format("15:04:05.000"), ev.Change,
-				r.Role, r.State, orNone(r.Holder), r.Epoch, addrList(r.Addresses), because(r.Why))
+			fmt.Fprintf(out, "%s  change %-6d %s: %s, holder %s, epoch %d, answers %s with TTL %d s%s\n", ev.Time.Format("15:04:05.000"), ev.Change,
+				r.Role, r.State, orNone(r.Holder), r.Epoch, addrList(r.Addresses), r.TTL, because(r.Why))
 		}
 		if ev.Store != "" {
 			fmt.Fprintf(out, "%s  the state cannot be saved: %s\n", ev.Time.Format("15:04:05.000"), ev.Store)
@@ -106,6 +106,11 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 	if st.WINS != nil && st.WINS.Error != "" {
 		fmt.Fprintf(w, "! WINS: registrations cannot be saved: %s\n", st.WINS.Error)
 	}
+	if st.WINS != nil {
+		for _, name := range sortedKeys(st.WINS.Unreached) {
+			fmt.Fprintf(w, "! WINS partner %s: %s\n", name, st.WINS.Unreached[name])
+		}
+	}
 	if st.Updates != nil && st.Updates.Error != "" {
 		fmt.Fprintf(w, "! dynamic updates cannot be saved: %s\n", st.Updates.Error)
 	}
@@ -119,6 +124,10 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 	for _, r := range st.Roles {
 		if r.Why != "" {
 			fmt.Fprintf(w, "! %s: %s\n", r.Role, r.Why)
+		}
+		if r.Lowered != nil {
+			fmt.Fprintf(w, "! %s: its TTL of %d s is lowered to %d s by %s until %s\n", r.Role, r.OwnTTL, r.Lowered.TTL, r.Lowered.Owner,
+				r.Lowered.Until.Format(time.DateTime))
 		}
 	}
 	for _, node := range sortedKeys(st.Drained) {
@@ -182,6 +191,9 @@ func printWINS(w io.Writer, st *control.WINSStatus) {
 	add(st.Queue, "waiting for the disk")
 	add(st.Challenges, "being challenged")
 	add(st.Outbox, "still to be told to the server behind")
+	if st.Partners > 0 {
+		words = append(words, count(st.Partners, "partner"))
+	}
 	fmt.Fprintf(w, "WINS server: %s; version %d\n", strings.Join(words, ", "), st.Version)
 }
 

@@ -17,10 +17,10 @@ import (
 
 func newWins() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "wins", Short: "Look at the WINS server: who still uses NetBIOS names", Args: knownVerb,
+		Use: "wins", Short: "Look at the WINS server: who still uses NetBIOS names, and its partners", Args: knownVerb,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newWinsReport())
+	cmd.AddCommand(newWinsReport(), newWinsPartners())
 	return cmd
 }
 

@@ -1,4 +1,4 @@
-// Package nbpcap reads and writes the name services in captures, and is the module's gopacket layer.
+// Package nbpcap reads and writes the name services in captures.
 //
 //	file (pcap or pcapng, also in gzip) -> Reader \
 //	                                               decoder -> Packet: number, time, addresses, message or error
@@ -12,7 +12,7 @@
 // whose start is not in the capture is taken up at the first segment that looks like the start of a
 // message, and so is one in which octets are missing.
 //
-// It is the only package of the module that imports gopacket, and it uses the pure Go parts only.
+// Beside registry/push/arp it is the only package of the module that imports gopacket, and it uses the pure Go parts only.
 // Importing it registers LayerTypeNBNS for UDP port 137 with gopacket, which decodes nothing there by
 // itself.
 //

@@ -359,6 +359,7 @@ func (c *chaos) recount() {
 		if !maps.Equal(w.d.perAddr, want) {
 			c.t.Errorf("records by address %v, want %v", w.d.perAddr, want)
 		}
+		w.before.checkIndex(c.t)
 		have := slices.SortedFunc(slices.Values(w.before.masters), netbios.Name.Compare)
 		if !slices.Equal(have, slices.SortedFunc(slices.Values(masters), netbios.Name.Compare)) {
 			c.t.Errorf("masters %v, want %v", have, masters)

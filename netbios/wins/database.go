@@ -22,6 +22,7 @@ type Database struct {
 	journal   journal.Log
 	guard     Guard
 	challenge Challenger
+	demand    Demander
 	settings  atomic.Pointer[Settings]
 	cur       atomic.Pointer[Snapshot]
 	queue     *queue
@@ -33,24 +34,31 @@ type Database struct {
 	held       *heldTable
 	outbox     outbox
 	challenges atomic.Int64 // under way
+	contesting atomic.Int64 // names that replicas and nodes contend for
+	applied    appliedCounters
 	since      atomic.Int64 // when the batch in hand was begun, in nanoseconds since 1970; 0: there is none
 
 	// What follows belongs to the writer.
 	edits    uint64
 	perAddr  map[IPv4]uint32 // records that an address is in
 	pending  map[netbios.Name]*pending
-	unsaved  map[netbios.Name]bool // records that are newer in memory than on disk; true: they have to get a new version
-	asks     context.Context       // ends with Run
-	asking   sync.WaitGroup
-	swept    int // the next leaf that the sweep looks at
-	reopened time.Time
-	delta    []byte
+	contests contests
+	// contradicted is when a role's record got a new version because of a partner.
+	contradicted map[netbios.Name]Stamp
+	unsaved      map[netbios.Name]bool // records that are newer in memory than on disk; true: they have to get a new version
+	asks         context.Context       // ends with Run
+	asking       sync.WaitGroup
+	swept        int // the next leaf that the sweep looks at
+	reopened     time.Time
+	delta        []byte
 }
 
 // Settings may be changed while the database runs.
 type Settings struct {
 	Timers Timers
 	Limits Limits
+	// Partners says that records are replicated: one of this server that is taken out leaves a tombstone for them.
+	Partners bool
 }
 
 // Limits bound what strangers can make of the database.
@@ -72,6 +80,9 @@ type Snapshot struct {
 	Err     error
 	masters []netbios.Name // the names with suffix 1B, for the query of all of them
 	seq     uint64         // of the last batch in it
+	roles   *Table         // the records of roles
+	owners  map[IPv4]*owner
+	moved   chan struct{} // closed when Version has moved
 	timers  *Timers
 }
 
@@ -95,9 +106,10 @@ func Open(j journal.Log, set Settings, guard Guard, challenge Challenger, log ze
 		stopped: make(chan struct{}), opened: time.Now(), held: newHeldTable(),
 		outbox:  outbox{waiting: map[outKey]Out{}, wake: make(chan struct{}, 1)},
 		perAddr: map[IPv4]uint32{}, pending: map[netbios.Name]*pending{}, unsaved: map[netbios.Name]bool{},
+		contests: contests{of: map[netbios.Name]*contest{}}, contradicted: map[netbios.Name]Stamp{},
 	}
 	d.Configure(set)
-	l := loader{d: d, e: emptyTable.edit(1)}
+	l := newLoader(d)
 	if err := j.Load(l.load, l.load); err != nil {
 		return nil, fmt.Errorf("reading the WINS database: %w", err)
 	}
@@ -120,7 +132,13 @@ const maxReserve = 4 << 20
 type loader struct {
 	d       *Database
 	e       *editor
+	roles   *editor
+	owners  map[IPv4]*owner
 	version uint64
+}
+
+func newLoader(d *Database) *loader {
+	return &loader{d: d, e: emptyTable.edit(1), roles: emptyTable.edit(1), owners: map[IPv4]*owner{{}: {}}}
 }
 
 func (l *loader) load(batch []byte) error {
@@ -139,6 +157,18 @@ func (l *loader) load(batch []byte) error {
 		case tagGone:
 			if n := u.name(); u.err == nil {
 				l.e.remove(n)
+			}
+		case tagOwner:
+			if ip, o := u.owner(); u.err == nil {
+				l.owners[ip] = o
+			}
+		case tagRole:
+			if r := u.record(); u.err == nil {
+				l.roles.put(&r)
+			}
+		case tagRoleGone:
+			if n := u.name(); u.err == nil {
+				l.roles.remove(n)
 			}
 		case tagHeld:
 			if h := u.held(); u.err == nil {
@@ -163,10 +193,16 @@ func (l *loader) load(batch []byte) error {
 
 func (l *loader) snapshot() *Snapshot {
 	l.e.trim()
-	s := &Snapshot{Table: l.e.done(), Version: l.version, timers: &l.d.settings.Load().Timers}
+	s := &Snapshot{
+		Table: l.e.done(), Version: l.version, timers: &l.d.settings.Load().Timers,
+		roles: l.roles.done(), owners: l.owners, moved: make(chan struct{}),
+	}
+	for r := range s.roles.All() {
+		s.Version = max(s.Version, r.Version)
+	}
 	for r := range s.All() {
-		for i := range r.Len() {
-			l.d.perAddr[r.At(i).Addr]++
+		for a := range r.counted() {
+			l.d.perAddr[a]++
 		}
 		if r.Name.Suffix() == suffixMaster {
 			s.masters = append(s.masters, r.Name)
@@ -175,8 +211,22 @@ func (l *loader) snapshot() *Snapshot {
 			s.Version = max(s.Version, r.Version)
 		}
 	}
+	for ip, v := range versionsOf(s.Table, s.roles) {
+		if s.owners[ip] == nil {
+			s.owners[ip] = &owner{}
+		}
+		s.owners[ip].versions = v
+	}
+	for _, o := range s.owners {
+		o.versions = o.versions.forEdit(1)
+		o.forget()
+	}
 	return s
 }
+
+// OnDemand has f tell nodes to give up names that they have lost to replicas; without it they find out by
+// themselves, at their next refresh. It has to be called before Run.
+func (d *Database) OnDemand(f Demander) { d.demand = f }
 
 // Count returns how many requests had an outcome.
 func (d *Database) Count(op Op, o Outcome) uint64 { return d.counters[op][o].Load() }

@@ -17,5 +17,14 @@
 // Names that belong to a role are not kept as records. What their nodes register is parked or
 // quarantined ([Held]), and the role's state alone decides what is answered.
 //
+// Replication (package wrepl) sees records by owner and version ID: [Snapshot.Versions], [Snapshot.Records], and
+// [Snapshot.Moved] for news. [Database.Apply] takes in what a partner has sent: it meets the record that is here by one
+// pure function, and the guard judges each of its addresses as if the node had registered here. What is kept out is seen
+// and held, and asked for again when the guard may be of another mind. For partners alone there are records of the
+// names of roles, which [Database.SetRoles] keeps in step with the roles' state.
+//
+// A replica is answered for Timers.Verify after its owner's last word; after half of that [Snapshot.Next] asks for
+// everything once more. It never becomes a tombstone here: that is the owner's word.
+//
 // The rules are those of Windows 2003 as far as they are safe; where they are not, the code says so.
 package wins

@@ -36,10 +36,11 @@ type What uint8
 const (
 	ConflictDemand What = iota + 16 // RFC 1002, Section 4.2.8: a response that nobody asked for
 	Unsolicited                     // any other response that nobody asked for
+	Replica                         // a record that a replication partner has sent: the source is the server whose it is
 )
 
 func (w What) isKnown() bool {
-	return w >= What(Register) && w <= What(Release) || w == ConflictDemand || w == Unsolicited
+	return w >= What(Register) && w <= What(Release) || w >= ConflictDemand && w <= Replica
 }
 
 func (w What) String() string {
@@ -48,6 +49,8 @@ func (w What) String() string {
 		return "conflict-demand"
 	case Unsolicited:
 		return "response"
+	case Replica:
+		return "replica"
 	}
 	return Op(w).String()
 }
@@ -73,6 +76,8 @@ const (
 	ReasonGuarded   = "guarded"        // the role's state decides
 	ReasonUnasked   = "unasked"        // a response that nobody asked for
 	ReasonUpstream  = "upstream"       // the server behind did not take it
+	ReasonLimit     = "limit"          // there are too many records, or of one address
+	ReasonMalformed = "malformed"      // no record can be like this
 )
 
 // heldLimits bound what strangers can make us remember.

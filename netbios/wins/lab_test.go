@@ -2,6 +2,7 @@ package wins
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -29,6 +30,7 @@ type lab struct {
 	// cannotAsk is why owners cannot be asked, nil when they can.
 	cannotAsk error
 	answers   map[*Request][]Answer
+	demands   []string
 	id        uint16
 }
 
@@ -55,6 +57,11 @@ func (l *lab) start(set Settings) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	db.OnDemand(func(_ context.Context, n netbios.Name, addrs []IPv4) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.demands = append(l.demands, strings.NewReplacer("[", "", "]", "").Replace(fmt.Sprint(n, " ", addrs)))
+	})
 	ctx, cancel := context.WithCancel(l.t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -206,3 +213,5 @@ func (l *lab) wantQuery(name, want string) {
 		l.t.Errorf("query %s: %q, want %q", name, got, want)
 	}
 }
+
+func mustAddr(text string) netip.Addr { return netip.MustParseAddr(text) }

@@ -122,14 +122,14 @@ func (w *work) drop(n netbios.Name, addr netip.Addr) bool {
 		return false
 	}
 	if !addr.IsValid() {
-		w.remove(cur)
+		w.withdraw(cur)
 		return true
 	}
 	ip := IPv4Of(addr)
 	if cur.Index(ip) < 0 {
 		return false
 	}
-	w.reduce(cur, func(m Member) bool { return m.Addr == ip })
+	w.reduce(cur, true, func(m Member) bool { return m.Addr == ip })
 	return true
 }
 

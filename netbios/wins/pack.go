@@ -19,7 +19,10 @@ const (
 	tagHeldGone = 5
 	tagOut      = 6 // what a server behind is to be told
 	tagOutGone  = 7
-	tagCount    = 8 // about how many records there are, at the begin of a base
+	tagCount    = 8  // about how many records there are, at the begin of a base
+	tagOwner    = 9  // how far another server's records were looked at
+	tagRole     = 10 // a record that is for partners alone
+	tagRoleGone = 11
 )
 
 // errFormat is what is wrong with a batch that this package did not write.
@@ -45,12 +48,16 @@ func appendText(dst []byte, s string) []byte {
 
 func appendStamp(dst []byte, s Stamp) []byte { return binary.BigEndian.AppendUint32(dst, uint32(s)) }
 
-func appendRecord(dst []byte, r *Record) []byte {
+func appendRecord(dst []byte, r *Record) []byte { return appendFields(append(dst, tagRecord), r) }
+
+func appendRole(dst []byte, r *Record) []byte { return appendFields(append(dst, tagRole), r) }
+
+func appendFields(dst []byte, r *Record) []byte {
 	bits := byte(r.Kind) | byte(r.State)<<2
 	if r.Static {
 		bits |= 1 << 4
 	}
-	dst = append(dst, tagRecord, bits, byte(r.Node>>8))
+	dst = append(dst, bits, byte(r.Node>>8))
 	dst = appendName(dst, r.Name)
 	dst = append(dst, r.Owner[:]...)
 	dst = binary.AppendUvarint(dst, r.Version)
@@ -65,6 +72,18 @@ func appendRecord(dst []byte, r *Record) []byte {
 }
 
 func appendGone(dst []byte, n netbios.Name) []byte { return appendName(append(dst, tagGone), n) }
+
+func appendOwner(dst []byte, ip IPv4, o *owner) []byte {
+	dst = append(append(dst, tagOwner), ip[:]...)
+	for _, v := range []uint64{o.seen, o.heldFrom, o.waitsFrom} {
+		dst = binary.AppendUvarint(dst, v)
+	}
+	return appendStamp(dst, o.verified)
+}
+
+func appendRoleGone(dst []byte, n netbios.Name) []byte {
+	return appendName(append(dst, tagRoleGone), n)
+}
 
 func appendHeld(dst []byte, h *Held) []byte {
 	alert := byte(0)
@@ -178,8 +197,11 @@ func (u *unpacker) record() Record {
 	r := Record{Kind: Kind(bits & 3), State: State(bits >> 2 & 3), Static: bits&(1<<4) != 0, Node: netbios.NodeFlags(node) << 8}
 	r.Name, r.Owner, r.Version, r.Ends = u.name(), u.ip(), u.uvarint(), u.stamp()
 	n := int(u.octet())
-	if r.State == gone || n == 0 || n > MaxMembers {
+	if r.State == gone || n == 0 && r.State == Active || n > MaxMembers {
 		u.err = errFormat
+		return r
+	}
+	if n == 0 {
 		return r
 	}
 	r.first = u.member()
@@ -193,6 +215,10 @@ func (u *unpacker) record() Record {
 }
 
 func (u *unpacker) member() Member { return Member{Addr: u.ip(), Owner: u.ip(), Ends: u.stamp()} }
+
+func (u *unpacker) owner() (IPv4, *owner) {
+	return u.ip(), &owner{seen: u.uvarint(), heldFrom: u.uvarint(), waitsFrom: u.uvarint(), verified: u.stamp()}
+}
 
 func (u *unpacker) held() Held {
 	h := Held{What: What(u.octet()), Fate: Fate(u.octet()), Alert: u.octet() == 1}

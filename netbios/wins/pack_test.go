@@ -45,7 +45,7 @@ func labLoader() *loader {
 	if err != nil {
 		panic(err)
 	}
-	return &loader{d: d, e: emptyTable.edit(1)}
+	return newLoader(d)
 }
 
 func TestPackRoundTrip(t *testing.T) {
@@ -145,6 +145,7 @@ func TestPackMalformed(t *testing.T) {
 	}
 	empty, zero := r, r
 	empty.SetMembers(nil)
+	empty.State = Active
 	zero.SetMembers([]Member{{}})
 	for name, batch := range map[string][]byte{
 		"tag 0":                 {0},

@@ -1,6 +1,7 @@
 package wins
 
 import (
+	"iter"
 	"math"
 	"net/netip"
 	"time"
@@ -141,6 +142,21 @@ func (r *Record) Index(a IPv4) int {
 	return -1
 }
 
+// counted yields the addresses that count against the limit of records of one address: that of a group which another
+// server has is nobody's in particular.
+func (r *Record) counted() iter.Seq[IPv4] {
+	return func(yield func(IPv4) bool) {
+		if r.Kind == Group && r.Owner != (IPv4{}) {
+			return
+		}
+		for i := range r.Len() {
+			if !yield(r.At(i).Addr) {
+				return
+			}
+		}
+	}
+}
+
 // Members returns all addresses.
 func (r *Record) Members() []Member {
 	out := make([]Member, r.Len())
@@ -180,13 +196,14 @@ type Timers struct {
 	MinTTL, MaxTTL     time.Duration // bounds of what a registration is granted; MaxTTL is the renewal interval
 	ExtinctionInterval time.Duration // from released to tombstone
 	ExtinctionTimeout  time.Duration // from tombstone to gone
+	Verify             time.Duration // for which another server's record is answered without that server's word
 }
 
 // DefaultTimers are those of Windows, but for MinTTL: a client renews at half of its time, and the
 // shortest interval that Windows lets administrators set is 40 minutes.
 var DefaultTimers = Timers{
 	MinTTL: 40 * time.Minute, MaxTTL: 6 * 24 * time.Hour,
-	ExtinctionInterval: 4 * 24 * time.Hour, ExtinctionTimeout: 6 * 24 * time.Hour,
+	ExtinctionInterval: 4 * 24 * time.Hour, ExtinctionTimeout: 6 * 24 * time.Hour, Verify: 24 * 24 * time.Hour,
 }
 
 // grant is the TTL in seconds for a request: what it asks for within the bounds, 0 asking for no end, or
@@ -215,6 +232,9 @@ func (r *Record) stateAt(now Stamp, t *Timers) (State, Stamp) {
 		case Active:
 			ends = ends.add(t.ExtinctionInterval)
 		case Released:
+			if r.Owner != (IPv4{}) {
+				return gone, ends // a tombstone of another server is that server's word
+			}
 			ends = ends.add(t.ExtinctionTimeout)
 		}
 		state++

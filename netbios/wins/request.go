@@ -167,6 +167,10 @@ type Challenged struct {
 	Lists []IPv4 // the addresses in it
 }
 
+// Demander tells a node to give up a name: a name release demand, RFC 1002, Section 4.2.9, sent to these addresses. It
+// does not wait for an answer.
+type Demander func(ctx context.Context, name netbios.Name, addrs []IPv4)
+
 // kindOf is what a claim with these flags makes of a name.
 func kindOf(name netbios.Name, flags netbios.NodeFlags, op Op) Kind {
 	switch {

@@ -173,7 +173,8 @@ func (c *claim) refreshes(cur *Record) step {
 	fresh := len(members) != cur.Len() || cur.Node != c.node
 	for i := range members {
 		if slices.Contains(c.addrs, members[i].Addr) {
-			members[i].Ends = c.ends
+			fresh = fresh || members[i].Owner != IPv4{}
+			members[i].Owner, members[i].Ends = IPv4{}, c.ends
 		}
 	}
 	return c.replaces(cur, cur.Kind, members, fresh)
@@ -267,7 +268,8 @@ func (c *claim) release(cur *Record, state State, t *Timers) step {
 	members := slices.DeleteFunc(cur.Members(), func(m Member) bool { return m.Addr == c.source || m.Ends <= c.now })
 	if len(members) == 0 {
 		next.State, next.Ends = Released, c.now.add(t.ExtinctionInterval)
-		return step{outcome: ReleasedOwn, put: &next}
+		// A replica that its node gives up here is this server's: its owner knows nothing of it yet.
+		return step{outcome: ReleasedOwn, put: &next, fresh: cur.Owner != IPv4{}}
 	}
 	next.SetMembers(members)
 	next.Ends = lastEnd(members)

@@ -38,9 +38,11 @@ import (
 //	restart [after DURATION]
 //	disk full | disk ok
 //	limit WHAT N             records, per-address, challenges, queue
-//	timers MIN MAX INTERVAL TIMEOUT
+//	timers MIN MAX INTERVAL TIMEOUT [VERIFY]
 //	err => TEXT or -         why changes cannot be saved
 //	for A..B STEP            with % for the number
+//
+// Those about replication are in replica_test.go.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -64,6 +66,7 @@ func TestScenarios(t *testing.T) {
 					}
 				}
 				s.stop()
+				s.db.Snapshot().checkIndex(t)
 				s.eachHasOneAnswer()
 			})
 		})
@@ -75,6 +78,7 @@ type scenario struct {
 	at     string
 	labels map[string]*Request
 	guards map[netbios.Name]string
+	hidden []IPv4
 }
 
 func (s *scenario) step(line string) {
@@ -106,7 +110,10 @@ func (s *scenario) step(line string) {
 			got = err.Error()
 		}
 	default:
-		got = s.other(words, do, want)
+		var ok bool
+		if got, ok = s.replication(words, do); !ok {
+			got = s.other(words, do, want)
+		}
 	}
 	if hasWant && got != want {
 		s.t.Errorf("%s\n got: %s\nwant: %s", s.at, got, want)
@@ -149,9 +156,11 @@ func (s *scenario) other(words []string, do, want string) string {
 		s.db.Configure(set)
 	case "timers":
 		for i, d := range []*time.Duration{
-			&set.Timers.MinTTL, &set.Timers.MaxTTL, &set.Timers.ExtinctionInterval, &set.Timers.ExtinctionTimeout,
+			&set.Timers.MinTTL, &set.Timers.MaxTTL, &set.Timers.ExtinctionInterval, &set.Timers.ExtinctionTimeout, &set.Timers.Verify,
 		} {
-			*d = s.duration(args[i])
+			if i < len(args) {
+				*d = s.duration(args[i])
+			}
 		}
 		s.db.Configure(set)
 		s.restart() // the snapshot has the old ones until something changes
@@ -264,7 +273,7 @@ func (s *scenario) record(name string) string {
 	for _, m := range r.Members() {
 		text += " " + m.Addr.String()
 		if m.Owner != (IPv4{}) {
-			text += "@" + m.Owner.String()
+			text += "@" + serverName(m.Owner)
 		}
 	}
 	if r.Static {

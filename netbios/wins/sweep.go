@@ -40,6 +40,7 @@ func (w *work) sweep() {
 		}
 		w.d.swept = i + 1
 	}
+	w.sweepRoles()
 }
 
 // age brings one record up to date and reports whether it changed.
@@ -49,29 +50,57 @@ func (w *work) age(cur *Record) bool {
 	}
 	state, ends := cur.stateAt(w.now, &w.set.Timers)
 	switch {
+	case state == gone && time.Since(w.d.opened) < graveTime && cur.Owner != IPv4{}:
+		return false
 	case state == gone && time.Since(w.d.opened) < graveTime:
 		state, ends = Tombstone, cur.Ends
 	case state == gone:
-		w.remove(cur)
+		w.expire(cur)
 		return true
 	}
 	next := *cur
 	next.State, next.Ends = state, ends
+	fresh := state != Released && cur.Owner == IPv4{}
 	if state == Active && cur.Kind != Group {
-		next.SetMembers(slices.DeleteFunc(cur.Members(), func(m Member) bool { return m.Ends <= w.now }))
+		next.SetMembers(slices.DeleteFunc(cur.Members(), func(m Member) bool {
+			isOut := m.Ends <= w.now
+			fresh = fresh || isOut && m.Owner == IPv4{}
+			return isOut
+		}))
 	}
 	if next.Equal(cur) {
 		return false
 	}
-	// What another server's record becomes here has that server's version still.
-	w.put(cur, &next, state != Released && cur.Owner == IPv4{})
+	if fresh && w.hasRole(cur.Name) {
+		w.remove(cur) // partners know a later word
+		return true
+	}
+	// What another server's record becomes here has that server's version still, but for the loss of our own members.
+	w.put(cur, &next, fresh)
 	return true
 }
 
+// expire takes out what time has ended. A replica that its owner did not confirm comes back if the owner has it
+// still.
+func (w *work) expire(cur *Record) {
+	w.remove(cur)
+	if cur.Owner != (IPv4{}) && cur.State != Tombstone {
+		o := w.owner(cur.Owner)
+		if o.heldFrom == 0 || cur.Version < o.heldFrom {
+			o.heldFrom = cur.Version
+			w.delta = appendOwner(w.delta, cur.Owner, o)
+		}
+	}
+}
+
 // Vet asks the guard about every record once more, because its mind may have changed: what it would not
-// accept now goes. Records that an operator made stay; answers leave filtered addresses out.
+// accept now goes. Records that an operator made stay; answers leave filtered addresses out. Replicas that were kept
+// out are asked for again.
 func (d *Database) Vet(ctx context.Context) error {
 	if err := d.drain(ctx); err != nil {
+		return err
+	}
+	if err := d.change(ctx, (*work).reconsider); err != nil {
 		return err
 	}
 	for r := range d.Snapshot().All() {
@@ -98,7 +127,7 @@ func (d *Database) drain(ctx context.Context) error {
 }
 
 func (d *Database) stands(r *Record) bool {
-	v := d.guard.Admit(claimOf(r))
+	v := d.judge(r)
 	return !v.Guarded && v.Action == Publish && len(v.Addrs) == r.Len()
 }
 
@@ -120,12 +149,16 @@ func (w *work) vet(n netbios.Name) {
 	if cur == nil || cur.Static {
 		return
 	}
+	if w.d.stands(cur) {
+		return
+	}
+	if cur.Owner != (IPv4{}) {
+		w.vetReplica(cur)
+		return
+	}
 	req := claimOf(cur)
 	req.verdict = w.d.guard.Admit(req)
 	v := &req.verdict
-	if !v.Guarded && v.Action == Publish && len(v.Addrs) == cur.Len() {
-		return
-	}
 	h := heldOf(req)
 	h.Fate = IsQuarantined
 	if v.Guarded && (v.Action == Park || v.Action == Publish) {
@@ -133,17 +166,41 @@ func (w *work) vet(n netbios.Name) {
 	}
 	w.hold(h)
 	if v.Guarded || v.Action != Publish {
+		w.withdraw(cur)
+		return
+	}
+	w.reduce(cur, true, func(m Member) bool { return !slices.Contains(h.Kept, m.Addr) })
+}
+
+// vetReplica keeps what may be kept of a replica; its owner has it still.
+func (w *work) vetReplica(cur *Record) {
+	next := *cur
+	if !w.admit(&Replicas{Owner: cur.Owner}, &next) {
 		w.remove(cur)
 		return
 	}
-	w.reduce(cur, func(m Member) bool { return !slices.Contains(h.Kept, m.Addr) })
+	if next.Len() == 0 {
+		next.State = Released
+	}
+	w.put(cur, &next, false)
 }
 
-// reduce takes addresses out of a record, and the record with the last of them.
-func (w *work) reduce(cur *Record, isOut func(Member) bool) {
+// reconsider has replicas asked for again that were kept out.
+func (w *work) reconsider() {
+	for ip, before := range w.ownersNow() {
+		if before.heldFrom > 0 {
+			o := w.owner(ip)
+			o.seen, o.heldFrom = min(o.seen, o.heldFrom-1), 0
+			w.delta = appendOwner(w.delta, ip, o)
+		}
+	}
+}
+
+// reduce takes addresses out of a record, and the record with the last of them. What is fresh is this server's.
+func (w *work) reduce(cur *Record, fresh bool, isOut func(Member) bool) {
 	members := slices.DeleteFunc(cur.Members(), isOut)
 	if len(members) == 0 {
-		w.remove(cur)
+		w.withdraw(cur)
 		return
 	}
 	next := *cur
@@ -151,7 +208,7 @@ func (w *work) reduce(cur *Record, isOut func(Member) bool) {
 	if !cur.Static && cur.State == Active {
 		next.Ends = lastEnd(members)
 	}
-	w.put(cur, &next, true)
+	w.put(cur, &next, fresh)
 }
 
 const (
@@ -205,6 +262,19 @@ func (d *Database) base(s *Snapshot) iter.Seq[[]byte] {
 		}
 		for _, o := range d.outbox.list(d.outbox.len()) {
 			if b = appendOut(b, &o); !full() {
+				return
+			}
+		}
+		for ip, o := range s.owners {
+			if ip == (IPv4{}) {
+				continue
+			}
+			if b = appendOwner(b, ip, o); !full() {
+				return
+			}
+		}
+		for r := range s.roles.All() {
+			if b = appendRole(b, r); !full() {
 				return
 			}
 		}

@@ -16,8 +16,10 @@ type work struct {
 	before *Snapshot
 	now    Stamp
 	edit   *editor
-	failed error // the disk takes nothing: what needs it is refused
-	first  *work // the same batch when it could not be saved: what it holds, it holds already
+	roles  *editor
+	owners map[IPv4]*owner // that this batch changes
+	failed error           // the disk takes nothing: what needs it is refused
+	first  *work           // the same batch when it could not be saved: what it holds, it holds already
 
 	version uint64
 	masters []netbios.Name
@@ -33,6 +35,13 @@ type work struct {
 	joined  []joined
 	told    map[*Request]bool // to wait
 	ended   []netbios.Name    // challenges
+
+	contests map[netbios.Name]*contest // that this batch begins
+	arrivals []arriving
+	settled  []*contest
+	deferred []*contest // to be decided when the disk takes something
+	demands  []demand
+
 	answers []answered
 	changed bool
 }
@@ -46,7 +55,8 @@ func (d *Database) begin(failed error) *work {
 	d.edits++
 	before := d.Snapshot()
 	return &work{
-		d: d, set: d.settings.Load(), before: before, now: StampOf(time.Now()), edit: before.edit(d.edits), failed: failed,
+		d: d, set: d.settings.Load(), before: before, now: StampOf(time.Now()), edit: before.edit(d.edits), roles: before.roles.edit(d.edits),
+		failed:  failed,
 		version: before.Version, masters: before.masters, delta: d.delta[:0],
 	}
 }
@@ -304,8 +314,7 @@ func (w *work) fits(cur, next *Record) bool {
 	if cur == nil && w.edit.t.len >= l.Records {
 		return false
 	}
-	for i := range next.Len() {
-		a := next.At(i).Addr
+	for a := range next.counted() {
 		if (cur == nil || cur.Index(a) < 0) && int(w.d.perAddr[a])+w.perAddr[a] >= l.PerAddress {
 			return false
 		}
@@ -321,7 +330,9 @@ func (w *work) put(cur, next *Record, fresh bool) {
 	case fresh:
 		w.version++
 		next.Owner, next.Version = IPv4{}, w.version
+		w.dropRole(next.Name)
 	}
+	w.number(cur, next)
 	w.count(cur, -1)
 	w.count(next, +1)
 	w.master(next.Name, true)
@@ -337,8 +348,20 @@ func (w *work) put(cur, next *Record, fresh bool) {
 	w.delta = appendRecord(w.delta, next)
 }
 
+// withdraw takes a record out and lets partners know, but for the name of a role, of which they know already.
+func (w *work) withdraw(cur *Record) {
+	if !w.set.Partners || cur.Owner != (IPv4{}) || cur.State == Tombstone || w.hasRole(cur.Name) {
+		w.remove(cur)
+		return
+	}
+	next := *cur
+	next.State, next.Static, next.Ends = Tombstone, false, w.now.add(w.set.Timers.ExtinctionTimeout)
+	w.put(cur, &next, true)
+}
+
 // remove takes a record out.
 func (w *work) remove(cur *Record) {
+	w.number(cur, nil)
 	w.count(cur, -1)
 	w.master(cur.Name, false)
 	w.edit.remove(cur.Name)
@@ -353,8 +376,8 @@ func (w *work) count(r *Record, by int) {
 	if w.perAddr == nil {
 		w.perAddr = map[IPv4]int{}
 	}
-	for i := range r.Len() {
-		w.perAddr[r.At(i).Addr] += by
+	for a := range r.counted() {
+		w.perAddr[a] += by
 	}
 }
 
@@ -448,9 +471,7 @@ func (w *work) publish() {
 	// Before the snapshot that it belongs to: a checkpoint of that one has to find it.
 	d.outbox.put(w.outs, w.outGone)
 	if w.changed || w.failed != nil {
-		d.cur.Store(&Snapshot{
-			Table: w.edit.done(), Version: w.version, Err: w.failed, masters: w.masters, seq: w.before.seq, timers: &w.set.Timers,
-		})
+		w.show()
 	}
 	for a, by := range w.perAddr {
 		if n := int(d.perAddr[a]) + by; n > 0 {
@@ -462,6 +483,23 @@ func (w *work) publish() {
 	maps.Copy(d.unsaved, w.soft)
 	w.flush()
 	w.settlePending()
+	w.settleContests()
+	w.sendDemands()
+}
+
+// show makes the new snapshot that of now.
+func (w *work) show() {
+	s := &Snapshot{
+		Table: w.edit.done(), Version: w.version, Err: w.failed, masters: w.masters, seq: w.before.seq, timers: &w.set.Timers,
+		roles: w.roles.done(), owners: w.ownersNow(), moved: w.before.moved,
+	}
+	if s.Version == w.before.Version {
+		w.d.cur.Store(s)
+		return
+	}
+	s.moved = make(chan struct{})
+	w.d.cur.Store(s)
+	close(w.before.moved)
 }
 
 // flush hands out the answers, one sink after the other.

@@ -387,7 +387,49 @@ func BenchmarkDatabase(b *testing.B) {
 	})
 	b.Run("refresh1", func(b *testing.B) { benchmarkRefresh(b, d, l, 1) })
 	b.Run("refresh100", func(b *testing.B) { benchmarkRefresh(b, d, l, 100) })
+	b.Run("roles3000", func(b *testing.B) { benchmarkRoles(b, d) })
+	b.Run("replicas1000", func(b *testing.B) { benchmarkApply(b, d) })
 	runtime.KeepAlive(d)
+}
+
+// benchmarkRoles is a switch of a thousand roles, with what partners then ask for.
+func benchmarkRoles(b *testing.B, d *Database) {
+	b.ReportAllocs()
+	d.journal = forgetful{}
+	i := byte(0)
+	for b.Loop() {
+		i = i%200 + 1
+		before, names := d.Snapshot().Version, labRoles(1000, i)
+		d.step(nil, []*command{{do: func(w *work) { w.setRoles(names) }}})
+		n := 0
+		for range d.Snapshot().Records(IPv4{}, before+1, math.MaxUint64, 1, nil) {
+			n++
+		}
+		if n != len(names) {
+			b.Fatal(n)
+		}
+	}
+}
+
+// benchmarkApply is a thousand replicas, each newer than the one before it.
+func benchmarkApply(b *testing.B, d *Database) {
+	b.ReportAllocs()
+	d.journal = forgetful{}
+	from := Replicas{Partner: IPv4{192, 0, 2, 201}, Owner: IPv4{192, 0, 2, 201}}
+	version := uint64(0)
+	for b.Loop() {
+		var part []Record
+		for i := range 1000 {
+			version++
+			r := labRecord(5_000_000+i*97, version)
+			r.Name, r.State = netbios.MustParseName(fmt.Sprintf("REPL%d<20>", i)), Active
+			part = append(part, r)
+		}
+		d.step(nil, []*command{{do: func(w *work) {
+			w.apply(&from, part, &Applied{})
+			w.sees(&from, part, true)
+		}}})
+	}
 }
 
 type noSink struct{}

@@ -24,6 +24,13 @@ func TestLogins(t *testing.T) {
 		}
 		return path
 	}
+	open := func(name, text string) string {
+		path := file(name, text)
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
 	kdcs := []string{"192.0.2.88"}
 	for _, tt := range []struct {
 		name  string
@@ -38,6 +45,7 @@ func TestLogins(t *testing.T) {
 		{"not in the keytab", Login{Principal: "guard@OTHER.EXAMPLE", Keytab: r.file, KDCs: kdcs}, []string{"no key of guard@OTHER.EXAMPLE; there are keys of DNS/ns1.corp.example@CORP.EXAMPLE, guard@CORP.EXAMPLE"}},
 		{"no keytab", Login{Principal: "guard@CORP.EXAMPLE", Keytab: filepath.Join(dir, "none"), KDCs: kdcs}, []string{"no such file"}},
 		{"no password", Login{Principal: "guard@CORP.EXAMPLE", Password: filepath.Join(dir, "none"), KDCs: kdcs}, []string{"no such file"}},
+		{"a password for all to read", Login{Principal: "guard@CORP.EXAMPLE", Password: open("open", "secret\n"), KDCs: kdcs}, []string{"others may read it (mode 0644)"}},
 		{"an empty password", Login{Principal: "guard@CORP.EXAMPLE", Password: file("empty", "\nsecret\n"), KDCs: kdcs}, []string{"empty: the first line is empty"}},
 	} {
 		_, err := NewInitiator(tt.login)

@@ -3,8 +3,10 @@ package gsstsig
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +22,7 @@ import (
 type Login struct {
 	Principal string   // "guard@CORP.EXAMPLE"
 	Keytab    string   // file with its key; or else
-	Password  string   // file with its password in the first line
+	Password  string   // file with its password in the first line, mode 0600
 	KDCs      []string // addresses of the realm's KDCs, port 88 unless written; DNS is not asked for any
 }
 
@@ -53,13 +55,9 @@ func (l Login) client() (*client.Client, error) {
 	c.LibDefaults.DefaultTktEnctypeIDs, c.LibDefaults.DefaultTGSEnctypeIDs, c.LibDefaults.PermittedEnctypeIDs = enctypes, enctypes, enctypes
 	c.Realms = []config.Realm{{Realm: realm, KDC: withPort(l.KDCs)}}
 	if l.Password != "" {
-		b, err := os.ReadFile(l.Password)
+		line, err := readPassword(l.Password)
 		if err != nil {
-			return nil, fmt.Errorf("password: %w", err)
-		}
-		line, _, _ := strings.Cut(string(b), "\n")
-		if line = strings.TrimSuffix(line, "\r"); line == "" {
-			return nil, fmt.Errorf("password file %s: the first line is empty, it must hold the password", l.Password)
+			return nil, err
 		}
 		return client.NewWithPassword(user, realm, line, c, client.DisablePAFXFAST(true)), nil
 	}
@@ -72,6 +70,34 @@ func (l Login) client() (*client.Client, error) {
 	}
 	return client.NewWithKeytab(user, realm, kt, c, client.DisablePAFXFAST(true)), nil
 }
+
+// readPassword gives the first line of a file that nobody but its owner may read.
+func readPassword(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("password: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("password: %w", err)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0: // there the mode says nothing
+		return "", fmt.Errorf("password file %s: others may read it (mode %04o), its mode must be 0600", path, info.Mode().Perm())
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxPassword))
+	if err != nil {
+		return "", fmt.Errorf("password: %w", err)
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	if line = strings.TrimSuffix(line, "\r"); line == "" {
+		return "", fmt.Errorf("password file %s: the first line is empty, it must hold the password", path)
+	}
+	return line, nil
+}
+
+// maxPassword bounds what is read of a password file, in octets.
+const maxPassword = 4096
 
 // enctypes are those of which the keytab has a key, the KDC may choose no other.
 func (l Login) enctypes() ([]int32, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -21,9 +22,10 @@ import (
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/control"
 	"github.com/nameward/nameward/registry/follow"
+	"github.com/nameward/nameward/registry/push/notify"
+	"github.com/nameward/nameward/registry/push/stream"
 	"github.com/nameward/nameward/registry/source/file"
 	"github.com/nameward/nameward/registry/source/probe"
-	"github.com/nameward/nameward/registry/store/bolt"
 	"github.com/nameward/nameward/registry/updates"
 	"github.com/nameward/nameward/registry/updates/updatesctl"
 	"github.com/nameward/nameward/registry/zone"
@@ -38,16 +40,19 @@ type Guard struct {
 	path    string
 	log     zerolog.Logger
 	started time.Time
-	store   *bolt.Store
+	store   registry.Store
 	reg     *registry.Registry
 	files   *file.Source
 	probes  *probe.Source
 	netbios netbiosService
 	wins    *winsService // nil: no WINS server
-	notify  *notifier
+	notify  *notify.Sender
 	zones   zonesService
 	updates *updateService
 	push    *pushService
+	// replicas exchanges WINS records with partners.
+	replicas replication
+	stream   *stream.Server
 
 	policies policyFile
 	answers  atomic.Pointer[answerChoice]
@@ -72,6 +77,9 @@ type dnsListeners struct {
 
 type reloadCounts struct{ good, bad uint64 }
 
+// settle is the time that the server gets after the start of its guard until it listens, before secondaries are told.
+const settle = 100 * time.Millisecond
+
 // firstWord is how long the start waits for sources that only have to read a file.
 const firstWord = 2 * time.Second
 
@@ -80,6 +88,7 @@ type Loaded struct {
 	*config.Config
 	digest digest // of its text
 	policy draft
+	keys   notify.Keys // of secondaries
 }
 
 type digest [sha256.Size]byte
@@ -99,14 +108,18 @@ func Load(path string) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Loaded{cfg, sha256.Sum256(content), pol}, nil
+	keys, err := notify.ReadKeys(path, cfg.Push.Secondaries)
+	if err != nil {
+		return nil, err
+	}
+	return &Loaded{cfg, sha256.Sum256(content), pol, keys}, nil
 }
 
 // Start runs the world of a configuration that was loaded from path. It returns when every claim file
 // was read once and every socket is open.
 func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	cfg := loaded.Config
-	store, err := bolt.Open(cfg.Store.Bolt)
+	store, err := openStore(cfg.Store, log)
 	if err != nil {
 		return nil, err
 	}
@@ -128,26 +141,39 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 	if g.push, err = openPush(cfg.Store.Push, g, log); err != nil {
 		return nil, errors.Join(err, g.closeFiles())
 	}
-	targets, err := g.targets(cfg)
-	if err != nil {
-		return nil, errors.Join(err, g.closeFiles())
-	}
-	g.push.Configure(targets)
+	g.notify = notify.New(g.zones.db, settle, log)
+	g.notify.Use(loaded.keys)
 	g.updates.put(settings)
 	g.startWith(loaded.policy)
 	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, log))
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
 	g.files, g.probes = file.New(g.reg, log), probe.New(g.reg, log)
-	g.notify = &notifier{zones: g.zones.db, log: log, settle: settle}
 	g.netbios.server = &nbns.Server{Snapshot: g.reg.Snapshot, Log: log}
 	g.netbios.tasks = &g.tasks
-	if g.wins, err = openWINS(cfg.NetBIOS.WINS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
+	if g.wins, err = openWINS(cfg.NetBIOS, winsGuard{g.Snapshot, g.Policy}, log); err != nil {
 		cancel()
 		return nil, errors.Join(err, g.closeFiles())
 	}
 	g.netbios.wins = g.wins
-	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
+	g.replicas = replication{snapshot: g.reg.Snapshot, log: log, ctx: ctx, tasks: &g.tasks}
+	if g.wins != nil {
+		g.replicas.db = g.wins.db
+	}
+	targets, err := g.targets(cfg)
+	if err != nil {
+		cancel()
+		return nil, errors.Join(err, g.closeFiles())
+	}
+	g.push.Configure(targets)
+	if err := errors.Join(g.netbios.apply(ctx, cfg.NetBIOS), g.replicas.apply(cfg.NetBIOS.Replication)); err != nil {
+		cancel()
+		g.netbios.closeAllBut(nil)
+		g.tasks.Wait()
+		return nil, errors.Join(err, g.closeFiles())
+	}
+	g.stream = stream.New(g.Snapshot, g.zones.db, g.answerSession, log)
+	if err := g.stream.Apply(cfg.Push.Stream); err != nil {
 		cancel()
 		g.netbios.closeAllBut(nil)
 		return nil, errors.Join(err, g.closeFiles())
@@ -173,10 +199,12 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 // fails is logged and does not take the others along, for stale beats blank.
 func (g *Guard) run(ctx context.Context) {
 	ctl, socket := g.control(), g.cfg.Control.Socket
+	g.runStore(ctx)
 	for name, task := range map[string]func(context.Context) error{
 		"registry": g.reg.Run, "file source": g.files.Run, "probe source": g.probes.Run,
 		"configuration file": g.followConfig, "policy file": g.followPolicy,
 		"zones": g.zones.db.Run, "updates": g.updates.book.Run, "ledger": g.push.Ledger.Run, "sockets of updates": g.updates.run,
+		"stream":  g.stream.Run,
 		"control": func(ctx context.Context) error { return ctl.Serve(ctx, socket) },
 	} {
 		g.task(ctx, name, task)
@@ -189,7 +217,7 @@ func (g *Guard) control() *control.Server {
 	ctl := &control.Server{
 		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus, Policy: g.policyStatus,
 		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Zones: g.zones.status, Listen: g.listen,
-		Updates: control.Updates{Serial: u.Serial, Registered: u.Registered, Held: u.HeldOf}, UpdatesStatus: g.updates.status, StorePath: g.cfg.Store.Bolt, Log: g.log,
+		Updates: control.Updates{Serial: u.Serial, Registered: u.Registered, Held: u.HeldOf}, UpdatesStatus: g.updates.status, StorePath: placeOf(g.cfg.Store), Log: g.log,
 		Mount: func(mux *http.ServeMux) {
 			u.Mount(mux)
 			g.pushControl().Mount(mux)
@@ -390,13 +418,17 @@ func (g *Guard) putInForce(content []byte) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Store != g.cfg.Store || cfg.Control != g.cfg.Control {
+	if !reflect.DeepEqual(cfg.Store, g.cfg.Store) || cfg.Control != g.cfg.Control {
 		return fmt.Errorf("%s: store and control socket cannot change while nameward runs; restart it to move them", g.path)
 	}
 	if old, now := g.cfg.NetBIOS.WINS, cfg.NetBIOS.WINS; old.Database != now.Database {
 		return fmt.Errorf("%s: netbios.wins cannot be added, taken out or given another database while nameward runs; restart it", g.path)
 	}
 	pol, err := g.policyFor(cfg.Policy, cfg.World)
+	if err != nil {
+		return err
+	}
+	keys, err := notify.ReadKeys(g.path, cfg.Push.Secondaries)
 	if err != nil {
 		return err
 	}
@@ -412,11 +444,22 @@ func (g *Guard) putInForce(content []byte) error {
 		return err
 	}
 	ctx := context.Background()
-	if err := g.netbios.apply(ctx, cfg.NetBIOS); err != nil {
-		return errors.Join(err, closeDrivers(targets))
+	// What was applied is put back when something behind it fails.
+	undo := []func() error{func() error { return closeDrivers(targets) }}
+	for _, part := range []func(*config.Config) error{
+		func(c *config.Config) error { return g.netbios.apply(ctx, c.NetBIOS) },
+		func(c *config.Config) error { return g.replicas.apply(c.NetBIOS.Replication) },
+		func(c *config.Config) error { return g.stream.Apply(c.Push.Stream) },
+	} {
+		if err := part(cfg); err != nil {
+			return undone(err, undo)
+		}
+		undo = append(undo, func() error { return part(g.cfg) })
 	}
+	before := g.notify.Use(keys)
 	if err := g.reg.Configure(ctx, cfg.World); err != nil {
-		return errors.Join(err, closeDrivers(targets), g.netbios.apply(ctx, g.cfg.NetBIOS))
+		g.notify.Use(before)
+		return undone(err, undo)
 	}
 	g.push.Configure(targets)
 	g.zones.follow()
@@ -426,8 +469,16 @@ func (g *Guard) putInForce(content []byte) error {
 	g.answers.Store(newAnswerChoice(cfg.Answers, cfg.Updates.Gates, g.log))
 	ApplyLog(cfg.Log)
 	g.configureSources(cfg)
-	g.reconfigureWINS(cfg.NetBIOS.WINS)
+	g.reconfigureWINS(cfg.NetBIOS)
 	return nil
+}
+
+// undone puts back what was applied, the latest first, and says all that went wrong.
+func undone(err error, undo []func() error) error {
+	for _, back := range slices.Backward(undo) {
+		err = errors.Join(err, back())
+	}
+	return err
 }
 
 // ApplyLog is told the log settings whenever a configuration comes into force; the command sets it.

@@ -90,6 +90,8 @@ func (n now) one(r *dns.Msg, owner string) (*dns.Msg, Outcome) {
 		return n.answerFixed(r, e, owner, addresses{a: a, aaaa: aaaa, ttl: registry.HostTTL})
 	case registry.KindNameServer:
 		return n.answerFixed(r, e, owner, glue(n.snap, e))
+	case registry.KindService:
+		return n.answerService(r, e, owner)
 	case registry.KindPTR:
 		return n.answerPTR(r, e, owner)
 	}
@@ -111,9 +113,23 @@ func (n now) answerRole(r *dns.Msg, e registry.Entry, owner string) (*dns.Msg, O
 	case len(as.a)+len(as.aaaa) == 0 && n.isNoName(e, owner):
 		return n.negative(r, e.Zone, dns.RcodeNameError)
 	case isAddress:
-		return n.answerAddresses(r, e, as)
+		m, outcome := n.answerAddresses(r, e, as)
+		return brief(m, s), outcome
 	}
 	return n.answerOther(r, e, owner)
+}
+
+// brief holds a lowered TTL in "no address of that type" too: the next holder may have one.
+func brief(m *dns.Msg, s *registry.RoleState) *dns.Msg {
+	if s.Lowered == nil {
+		return m
+	}
+	for _, rr := range m.Ns {
+		if soa, ok := rr.(*dns.SOA); ok {
+			soa.Hdr.Ttl, soa.Minttl = min(soa.Hdr.Ttl, s.TTL), min(soa.Minttl, s.TTL)
+		}
+	}
+	return m
 }
 
 // isNoName reports whether a name of the registry that has no records now does not exist at all.
@@ -139,6 +155,16 @@ func (n now) answerAddresses(r *dns.Msg, e registry.Entry, as addresses) (*dns.M
 		return m, Answered
 	}
 	return n.noData(r, e, as.ttl)
+}
+
+// answerService answers for the name under which clients look for DNS Push.
+func (n now) answerService(r *dns.Msg, e registry.Entry, owner string) (*dns.Msg, Outcome) {
+	if r.Question[0].Qtype != dns.TypeSRV {
+		return n.answerOther(r, e, owner)
+	}
+	m := reply(r)
+	m.Answer = ownedBy(r.Question[0].Name, zone.Static(n.snap, owner))
+	return m, Answered
 }
 
 // answerPTR answers for the reverse name of a public address.

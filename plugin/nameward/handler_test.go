@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/zone"
 )
 
@@ -234,6 +235,35 @@ func TestTTLChanging(t *testing.T) {
 	claim(t, r, "mailbox", "ex1")
 	if got := answerOf(t, r.now(t), question("mail.corp.example.", dns.TypeA)); got.Answer != "mail.corp.example. 1 A 192.0.2.11" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestLoweredTTL: a lowered TTL is in every answer about the role, also in that it has no address of a type.
+func TestLoweredTTL(t *testing.T) {
+	r := newRegistry(t)
+	req := registry.LowerRequest{Roles: []string{"deep", "mailbox"}, TTL: 2, For: 600, Owner: "plan"}
+	if _, err := r.LowerTTL(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	n := r.now(t)
+	for _, tt := range []struct {
+		name  string
+		qtype uint16
+		want  string
+	}{
+		{"a.b.corp.example.", dns.TypeA, "a.b.corp.example. 2 A 198.51.100.12"},
+		{"mail.other.example.", dns.TypeAAAA, "mail.other.example. 2 AAAA 2001:db8::11"},
+		{"11.2.0.192.in-addr.arpa.", dns.TypePTR, "11.2.0.192.in-addr.arpa. 2 PTR mail.corp.example."},
+	} {
+		if got := answerOf(t, n, question(tt.name, tt.qtype)); got.Answer != tt.want {
+			t.Errorf("got %+v, want %s", got, tt.want)
+		}
+	}
+	for qtype, want := range map[uint16]uint32{dns.TypeAAAA: 2, dns.TypeMX: 5} {
+		m, _ := n.answer(question("a.b.corp.example.", qtype))
+		if soa := m.Ns[0].(*dns.SOA); soa.Hdr.Ttl != want || soa.Minttl != want {
+			t.Errorf("no data of type %d: %v, want TTL and minimum %d", qtype, soa, want)
+		}
 	}
 }
 

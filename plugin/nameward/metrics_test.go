@@ -10,10 +10,10 @@ import (
 )
 
 // units are the last word of a metric's name, before _total. Plain counts are named for what is counted.
-var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "rules", "packets", "drained", "queries", "answers", "notifies", "records", "held", "requests", "queued", "dropped", "updates", "contexts", "negotiations"}
+var units = []string{"roles", "changes", "claims", "commits", "failing", "seconds", "rejected", "reloads", "rules", "packets", "drained", "queries", "answers", "notifies", "records", "held", "requests", "queued", "dropped", "updates", "contexts", "negotiations", "sessions", "subscriptions", "pushes", "connections", "ended"}
 
 // labels are the labels in use, each with how many values it may have.
-var labels = map[string]int{"state": 5, "outcome": 32, "result": 2, "op": 4, "fate": 4, "transport": 2}
+var labels = map[string]int{"state": 5, "outcome": 32, "result": 2, "op": 4, "fate": 4, "transport": 2, "reason": 6}
 
 // TestMetrics checks names, labels and their values against the rules of the house.
 func TestMetrics(t *testing.T) {
@@ -74,7 +74,7 @@ func TestMetricsWithoutGuard(t *testing.T) {
 
 // TestReadmeNamesEveryMetric and no other.
 func TestReadmeNamesEveryMetric(t *testing.T) {
-	ch := make(chan *prometheus.Desc, 64)
+	ch := make(chan *prometheus.Desc, 128)
 	collector{}.Describe(ch)
 	close(ch)
 	want := []string{"coredns_nameward_dns_queries_total", "coredns_nameward_upstream_scrubbed_answers_total", "coredns_nameward_updates_total"}

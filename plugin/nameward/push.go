@@ -8,7 +8,12 @@ import (
 
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/push"
+	"github.com/nameward/nameward/registry/push/arp"
+	"github.com/nameward/nameward/registry/push/cache"
+	"github.com/nameward/nameward/registry/push/hook"
 	"github.com/nameward/nameward/registry/push/pushctl"
+	pushupdate "github.com/nameward/nameward/registry/push/update"
+	"github.com/nameward/nameward/registry/push/webhook"
 	"github.com/nameward/nameward/registry/push/winsclient"
 	"github.com/nameward/nameward/registry/store/journal"
 )
@@ -28,7 +33,7 @@ func openPush(path string, g *Guard, log zerolog.Logger) (*pushService, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), j.Close())
 	}
-	return &pushService{&push.Pusher{Ledger: ledger, Snapshot: g.Snapshot, Log: log}, j}, nil
+	return &pushService{&push.Pusher{Ledger: ledger, Snapshot: g.Snapshot, Leads: g.leads(), Log: log}, j}, nil
 }
 
 func (s *pushService) close() error { return s.journal.Close() }
@@ -56,7 +61,10 @@ func (g *Guard) targets(cfg *config.Config) ([]push.Target, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(append(problems, closeDrivers(out))...)
 	}
-	return out, nil
+	for _, s := range cfg.Push.Secondaries {
+		out = append(out, push.Target{Name: s.Name, Kind: "notify", Driver: g.notify.Driver(s.Addr), Check: config.DefaultCheck})
+	}
+	return append(out, g.replicas.targets(cfg.NetBIOS.Replication)...), nil
 }
 
 func closeDrivers(targets []push.Target) error {
@@ -72,8 +80,18 @@ func closeDrivers(targets []push.Target) error {
 // driverOf opens the driver of one target, which connects when it is first used.
 func (g *Guard) driverOf(t *config.Target) (push.Driver, error) {
 	switch {
+	case t.Update != nil:
+		return pushupdate.New(*t.Update, t.Repair, g.Snapshot)
 	case t.WINS != nil:
 		return winsclient.New(t, g.log), nil
+	case t.Hook != nil:
+		return hook.New(t.Hook), nil
+	case t.Webhook != nil:
+		return webhook.New(t.Webhook), nil
+	case t.ARP != nil:
+		return arp.New(t.ARP)
+	case t.Cache != nil:
+		return cache.New(t.Cache), nil
 	}
 	return nil, fmt.Errorf("nothing carries changes to %s in this version", t.Kind())
 }

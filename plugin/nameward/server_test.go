@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -239,15 +238,15 @@ func TestMetadata(t *testing.T) {
 
 // TestServerNotifies: a secondary is told at the start and of every change, and finds the new serial.
 func TestServerNotifies(t *testing.T) {
-	f, port, path := newFake(t, dns.RcodeSuccess), freePort(t), writeConfig(t, "")
-	write(t, path, strings.Replace(readText(t, path), "{name: corp.example.,", fmt.Sprintf("{name: corp.example., notify: [%q],", f.addr), 1))
+	f, port := newFake(t), freePort(t)
+	path := notifying(t, fmt.Sprintf("%q", f.addr))
 	start(t, fmt.Sprintf(".:%d {\n bind 127.0.0.1\n transfer {\n to *\n }\n nameward %s\n}\n", port, path))
 	r := running{plain: fmt.Sprintf("127.0.0.1:%d", port), guard: guards.first()}
 	for _, move := range []string{"", "ex2", "ex1"} {
 		if move != "" {
 			claim(t, r.guard.reg, "mailbox", move)
 		}
-		told := f.next(t, 10*time.Second)
+		told := f.next(t)
 		soa := r.ask(t, "udp", question("corp.example.", dns.TypeSOA)).Answer[0].(*dns.SOA)
 		if want := fmt.Sprint("corp.example. ", soa.Serial); told != want {
 			t.Errorf("move to %q: told of %s, answered is %s", move, told, want)

@@ -53,7 +53,7 @@ func (s *updateService) agree(ctx context.Context, w dns.ResponseWriter, r *dns.
 	if behind == nil {
 		return dns.RcodeRefused, nil
 	}
-	response, err := behind.relay(ctx, raw)
+	response, err := behind.Relay(ctx, raw)
 	if err != nil {
 		s.sampled.Warn().Err(err).Str("zone", behind.Zone).Msg("GSS-TSIG negotiation with the primary")
 		return dns.RcodeServerFailure, nil

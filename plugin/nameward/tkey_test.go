@@ -17,6 +17,7 @@ import (
 
 	"github.com/nameward/nameward/plugin/gsstsig"
 	"github.com/nameward/nameward/registry/config"
+	"github.com/nameward/nameward/registry/primary/primarytest"
 )
 
 // tkeyQuery asks for a key of a name with a token.
@@ -32,11 +33,11 @@ func tkeyQuery(name, token string) *dns.Msg {
 }
 
 // tkeyAnswer answers a query with a token.
-func tkeyAnswer(token string) func(int, []byte, *dns.Msg) reaction {
-	return func(_ int, _ []byte, m *dns.Msg) reaction {
+func tkeyAnswer(token string) func(int, []byte, *dns.Msg) primarytest.Reaction {
+	return func(_ int, _ []byte, m *dns.Msg) primarytest.Reaction {
 		r := new(dns.Msg).SetReply(m)
 		r.Answer = tkeyQuery(m.Question[0].Name, token).Extra
-		return reaction{raw: packed(r)}
+		return primarytest.Reaction{Raw: primarytest.Packed(r)}
 	}
 }
 
@@ -63,10 +64,10 @@ func newAcceptor(t *testing.T) *gsstsig.Acceptor {
 }
 
 func TestTKEY(t *testing.T) {
-	p := newPrimary(t)
-	pass := gateTo(t, config.Gate{Signed: config.GatePass}, 8, p.addr)
+	p := primarytest.New(t)
+	pass := gateTo(t, config.Gate{Signed: config.GatePass}, 8, p.Addr)
 	lost := gateTo(t, config.Gate{Signed: config.GatePass}, 8, deadAddr(t))
-	check := gateTo(t, config.Gate{}, 8, p.addr)
+	check := gateTo(t, config.Gate{}, 8, p.Addr)
 	acceptor := newAcceptor(t)
 	for _, tt := range []struct {
 		name     string
@@ -85,12 +86,12 @@ func TestTKEY(t *testing.T) {
 		{name: "the primary is down", gate: lost, want: "SERVFAIL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p.act = tkeyAnswer(tt.token)
+			p.Act = tkeyAnswer(tt.token)
 			s := &updateService{updater: updater{log: zerolog.Nop(), sampled: zerolog.Nop()}}
 			s.cur.Store(&updateSettings{gates: map[string]*gate{"ad.example.": tt.gate}, acceptor: tt.acceptor})
 			m := tkeyQuery("1234.sig-dc1.ad.example.", "a token of some length")
 			w := &said{ResponseWriter: &test.ResponseWriter{TCP: tt.tcp}}
-			rcode, err := s.agree(t.Context(), w, m, packed(m))
+			rcode, err := s.agree(t.Context(), w, m, primarytest.Packed(m))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -177,7 +177,7 @@ func (u *updater) send(ctx context.Context, g *gate, r *dns.Msg, res *updateResu
 	}
 	m := new(dns.Msg).SetUpdate(res.zone)
 	m.Answer, m.Ns = r.Answer, res.ruling.pass
-	response, err := g.exchange(ctx, m)
+	response, _, err := g.Exchange(ctx, m)
 	if err != nil {
 		res.outcome, res.rcode, res.ede, res.why = UpdateFailed, dns.RcodeServerFailure, dns.ExtendedErrorCodeNetworkError, err.Error()
 		return
@@ -190,7 +190,7 @@ func (u *updater) send(ctx context.Context, g *gate, r *dns.Msg, res *updateResu
 // relay passes an update on to the primary as it is, with the client's signature, and its response back.
 func (u *updater) relay(ctx context.Context, g *gate, raw []byte, res *updateResult) {
 	var err error
-	if res.raw, err = g.relay(ctx, raw); err != nil {
+	if res.raw, err = g.Relay(ctx, raw); err != nil {
 		res.outcome, res.rcode, res.ede, res.why = UpdateFailed, dns.RcodeServerFailure, dns.ExtendedErrorCodeNetworkError, err.Error()
 		return
 	}

@@ -110,7 +110,7 @@ func (s *updateService) put(next *updateSettings) {
 		s.front.SetProvider(nil)
 	}
 	for _, g := range old.gates {
-		g.close()
+		g.Close()
 	}
 	s.readmit.again()
 }
@@ -175,7 +175,7 @@ func (s *updateService) run(ctx context.Context) error {
 
 func (s *updateService) close() error {
 	for _, g := range s.cur.Load().gates {
-		g.close()
+		g.Close()
 	}
 	s.front.Close()
 	return s.journal.Close()

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/registry/primary/primarytest"
 	"github.com/nameward/nameward/registry/tsig"
 	"github.com/nameward/nameward/registry/updates"
 )
@@ -23,7 +24,7 @@ import (
 type gated struct {
 	addr             string
 	guard            *Guard
-	ad, other, ours  *primary
+	ad, other, ours  *primarytest.Primary
 	client, stranger tsig.Key // known to the server, and not
 }
 
@@ -43,9 +44,9 @@ rules:
 
 func runGated(t *testing.T) *gated {
 	t.Helper()
-	s := &gated{client: testKey(t, "client."), stranger: testKey(t, "stranger.")}
-	own := testKey(t, "own.")
-	s.ad, s.other, s.ours = newPrimary(t, s.stranger), newPrimary(t), newPrimary(t, own)
+	s := &gated{client: primarytest.Key(t, "client."), stranger: primarytest.Key(t, "stranger.")}
+	own := primarytest.Key(t, "own.")
+	s.ad, s.other, s.ours = primarytest.New(t, s.stranger), primarytest.New(t), primarytest.New(t, own)
 	port := freePort(t)
 	s.addr = fmt.Sprintf("127.0.0.1:%d", port)
 	path := writeConfig(t, fmt.Sprintf(`
@@ -57,7 +58,7 @@ updates:
     - {zone: other.example., primary: [%q]}
     - {zone: ours.example., primary: [%q], key: own.key, mname: gate.ours.example.}
   explain: [127.0.0.0/8]
-`, s.ad.addr, s.other.addr, s.ours.addr))
+`, s.ad.Addr, s.other.Addr, s.ours.Addr))
 	write(t, filepath.Join(filepath.Dir(path), "policy.yaml"), gatePolicy)
 	write(t, filepath.Join(filepath.Dir(path), "own.key"), "own.:"+own.Secret)
 	start(t, fmt.Sprintf(`.:%d {
@@ -213,26 +214,26 @@ func TestGatedUpdates(t *testing.T) {
 			want: "REFUSED unsigned", held: []string{"refused add A forbidden.ad.example. 192.0.2.40 rule no-names-of-others"}},
 		{name: "the name of its key counts", zone: "ad.example.", changes: []string{"add key.ad.example. 60 A 192.0.2.40"}, key: s.stranger,
 			want: "NOERROR verified", sent: []string{"key.ad.example. 60 IN A 192.0.2.40"}},
-		{name: "and others' do not", zone: "ad.example.", changes: []string{"add key.ad.example. 60 A 192.0.2.40"}, key: testKey(t, "other."),
+		{name: "and others' do not", zone: "ad.example.", changes: []string{"add key.ad.example. 60 A 192.0.2.40"}, key: primarytest.Key(t, "other."),
 			want: "REFUSED unsigned", held: []string{"refused add A key.ad.example. 192.0.2.40 rule keys-only"}},
 		{name: "it is not unsigned", zone: "ad.example.", changes: []string{"add signed.ad.example. 60 A 192.0.2.40"}, key: s.stranger,
 			want: "NOERROR verified", sent: []string{"signed.ad.example. 60 IN A 192.0.2.40"}},
-		{name: "a key that the primary does not know either", zone: "ad.example.", changes: []string{"add pc1.ad.example. 60 A 192.0.2.40"}, key: testKey(t, "nobody."),
+		{name: "a key that the primary does not know either", zone: "ad.example.", changes: []string{"add pc1.ad.example. 60 A 192.0.2.40"}, key: primarytest.Key(t, "nobody."),
 			want: "NOTAUTH BADKEY", sent: []string{"pc1.ad.example. 60 IN A 192.0.2.40"}},
 		{name: "our key", zone: "ours.example.", changes: []string{"add pc1.ours.example. 60 A 192.0.2.40", "add pc1.ours.example. 60 A 10.9.0.40"}, key: s.client,
 			want: "NOERROR verified", sent: []string{"pc1.ours.example. 60 IN A 192.0.2.40"}, held: []string{"quarantined add A pc1.ours.example. 10.9.0.40 rule builtin-filtered client."}},
 	} {
 		for _, network := range []string{"udp", "tcp"} {
-			behind := map[string]*primary{"ad.example.": s.ad, "ours.example.": s.ours}[tt.zone]
+			behind := map[string]*primarytest.Primary{"ad.example.": s.ad, "ours.example.": s.ours}[tt.zone]
 			if behind == nil {
 				behind = s.other
 			}
-			before := len(behind.received())
+			before := len(behind.Received())
 			_, got := s.send(t, network, update(t, tt.zone, tt.changes...), tt.key)
 			if got != tt.want {
 				t.Errorf("%s, %s: %s, want %s", tt.name, network, got, tt.want)
 			}
-			if diff := cmp.Diff(tt.sent, slices.Clone(behind.received()[before:])); diff != "" && len(tt.sent)+len(behind.received()[before:]) > 0 {
+			if diff := cmp.Diff(tt.sent, slices.Clone(behind.Received()[before:])); diff != "" && len(tt.sent)+len(behind.Received()[before:]) > 0 {
 				t.Errorf("%s, %s: sent to the primary (-want +got):\n%s", tt.name, network, diff)
 			}
 			slices.Sort(tt.held)
@@ -248,7 +249,7 @@ func TestGatedAnswers(t *testing.T) {
 	s := runGated(t)
 	host := "add pc1.ours.example. 60 A 192.0.2.40"
 	for _, rcode := range []int{dns.RcodeRefused, dns.RcodeYXDomain, dns.RcodeNXRrset, dns.RcodeServerFailure} {
-		s.ours.act = s.ours.says(rcode, s.ours.keys)
+		s.ours.Act = s.ours.Says(rcode, s.ours.Keys)
 		if _, got := s.send(t, "udp", update(t, "ours.example.", host, "add pc1.ours.example. 60 A 10.9.0.40"), s.client); got != dns.RcodeToString[rcode]+" verified" {
 			t.Errorf("the primary says %s, the client gets %s", dns.RcodeToString[rcode], got)
 		}
@@ -257,7 +258,7 @@ func TestGatedAnswers(t *testing.T) {
 		}
 	}
 
-	s.ours.act = func(int, []byte, *dns.Msg) reaction { return reaction{closes: true} }
+	s.ours.Act = func(int, []byte, *dns.Msg) primarytest.Reaction { return primarytest.Reaction{Closes: true} }
 	explained := func(m *dns.Msg) string {
 		m.SetEdns0(1232, false)
 		r, got := s.send(t, "udp", m, s.client)
@@ -270,7 +271,7 @@ func TestGatedAnswers(t *testing.T) {
 		}
 		return got
 	}
-	if got, want := explained(update(t, "ours.example.", host)), fmt.Sprintf("SERVFAIL verified 23 the primary %s: EOF", s.ours.addr); got != want {
+	if got, want := explained(update(t, "ours.example.", host)), fmt.Sprintf("SERVFAIL verified 23 the primary %s: EOF", s.ours.Addr); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if got := explained(update(t, "other.example.", "add away.other.example. 60 A 192.0.2.40")); !strings.HasPrefix(got, "NOERROR verified 17 away.other.example. A: rule, rule away, decision ") {
@@ -282,7 +283,7 @@ func TestGatedAnswers(t *testing.T) {
 	if got := explained(update(t, "ours.example.", host)); got != "SERVFAIL verified" {
 		t.Error(got)
 	}
-	s.ad.act = s.ours.act
+	s.ad.Act = s.ours.Act
 	if _, got := s.send(t, "udp", update(t, "ad.example.", "add pc1.ad.example. 60 A 192.0.2.40"), s.stranger); got != "SERVFAIL unsigned" {
 		t.Error(got)
 	}

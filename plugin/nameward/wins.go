@@ -31,7 +31,8 @@ type winsService struct {
 }
 
 // openWINS opens the database of a configuration, nil when that has none.
-func openWINS(cfg config.WINS, guard wins.Guard, log zerolog.Logger) (*winsService, error) {
+func openWINS(all config.NetBIOS, guard wins.Guard, log zerolog.Logger) (*winsService, error) {
+	cfg := all.WINS
 	if cfg.Mode == "" {
 		return nil, nil
 	}
@@ -40,21 +41,25 @@ func openWINS(cfg config.WINS, guard wins.Guard, log zerolog.Logger) (*winsServi
 		return nil, err
 	}
 	s := &winsService{journal: j, usage: usage.New(0), usagePath: cfg.Database + ".usage", log: log}
-	if s.db, err = wins.Open(j, settingsOf(cfg), guard, nbns.Challenge(&nbns.Client{}), log); err != nil {
+	if s.db, err = wins.Open(j, settingsOf(all), guard, nbns.Challenge(&nbns.Client{}), log); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", cfg.Database, err), j.Close())
 	}
+	s.db.OnDemand(demandRelease)
 	s.restoreUsage()
 	return s, nil
 }
 
-func settingsOf(cfg config.WINS) wins.Settings {
+func settingsOf(all config.NetBIOS) wins.Settings {
+	cfg := all.WINS
 	return wins.Settings{
 		Timers: wins.Timers{
 			MinTTL: cfg.MinTTL, MaxTTL: cfg.MaxTTL, ExtinctionInterval: cfg.ExtinctionInterval, ExtinctionTimeout: cfg.ExtinctionTimeout,
+			Verify: wins.DefaultTimers.Verify,
 		},
 		Limits: wins.Limits{
 			Records: cfg.Limits.Records, PerAddress: cfg.Limits.PerAddress, Challenges: cfg.Limits.Challenges, Queue: cfg.Limits.Queue,
 		},
+		Partners: len(all.Replication.Partners) > 0,
 	}
 }
 
@@ -155,6 +160,7 @@ func (g *Guard) runWINS(ctx context.Context) {
 	g.task(ctx, "WINS usage", g.wins.usage.Run)
 	g.task(ctx, "WINS usage file", g.wins.keepUsage)
 	g.task(ctx, "WINS vetting", g.vetWINS)
+	g.task(ctx, "WINS records of roles", g.replicas.keepRoles)
 	g.task(ctx, "WINS outbox", func(ctx context.Context) error { return g.netbios.server.ServeOutbox(ctx, db) })
 }
 
@@ -170,6 +176,7 @@ func (g *Guard) winsControl() *winsctl.Server {
 			defer g.mu.Unlock()
 			return g.cfg.NetBIOS.WINS.DNSSuffix
 		},
+		Partners: g.replicas.status,
 		Behind: func() winsctl.Behind {
 			g.mu.Lock()
 			defer g.mu.Unlock()
@@ -188,7 +195,7 @@ func (g *Guard) closeWINS() error {
 }
 
 // reconfigureWINS puts new timers and limits in force.
-func (g *Guard) reconfigureWINS(cfg config.WINS) {
+func (g *Guard) reconfigureWINS(cfg config.NetBIOS) {
 	if g.wins != nil {
 		g.wins.db.Configure(settingsOf(cfg))
 	}

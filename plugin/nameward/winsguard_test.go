@@ -1,15 +1,20 @@
 package nameward
 
 import (
+	"cmp"
+	"context"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/nameward/nameward/netbios"
 	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/policy"
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/store/journal"
 )
 
 // newPair is a role MAIL<20> on ex1 and ex2; ex1 holds it. LOST<20> has no holder yet.
@@ -115,5 +120,72 @@ func TestWINSGuard(t *testing.T) {
 				t.Errorf("its release: %+v", v)
 			}
 		})
+	}
+}
+
+// TestWINSReplicas has a partner's records meet the policy: its nodes are judged as if they had registered here.
+func TestWINSReplicas(t *testing.T) {
+	reg := newPair(t)
+	custom, err := policy.Parse("policy.yaml", []byte(guardPolicy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := wins.Settings{Timers: wins.DefaultTimers, Limits: wins.DefaultLimits}
+	db, err := wins.Open(&journal.Memory{}, set, winsGuard{reg.Snapshot, func() *policy.Policy { return custom }}, nil, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- db.Run(ctx) }()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	owner := wins.IPv4{198, 51, 100, 53}
+	for i, tt := range []struct {
+		name, addrs string
+		kind        wins.Kind
+		kept        string // "-" for none
+		held        string
+	}{
+		{name: "FS1<20>", addrs: "203.0.113.7", kept: "203.0.113.7"},
+		{name: "FS2<20>", addrs: "203.0.113.7 10.9.0.7", kind: wins.Multihomed, kept: "203.0.113.7", held: "quarantined emptied"},
+		{name: "FS3<20>", addrs: "10.9.0.7", kept: "-", held: "quarantined emptied"},
+		{name: "MAIL<20>", addrs: "192.0.2.11", kept: "-", held: "ignored rule"},
+		{name: "mail<20>", addrs: "203.0.113.66", kept: "-", held: "ignored emptied"},
+		{name: "LOST<20>", addrs: "192.0.2.11", kept: "-", held: "ignored no-holder"},
+		{name: "WPAD<00>", addrs: "203.0.113.7", kept: "-", held: "quarantined rule"},
+		{name: "BAD<20>", addrs: "203.0.113.7", kept: "-", held: "quarantined rule"},
+		{name: "OLD<20>", addrs: "203.0.113.7", kept: "203.0.113.7"},
+		{name: "CORP<1c>", addrs: "203.0.113.5 203.0.113.66", kind: wins.Internet, kept: "203.0.113.5", held: "quarantined rule"},
+		{name: "CORP<1e>", addrs: "10.9.0.7", kind: wins.Group, kept: "255.255.255.255"},
+	} {
+		r := wins.Record{Name: netbios.MustParseName(tt.name), Kind: tt.kind, Node: netbios.HNode, Version: uint64(i) + 1}
+		var members []wins.Member
+		for _, a := range strings.Fields(tt.addrs) {
+			members = append(members, wins.Member{Addr: wins.IPv4Of(netip.MustParseAddr(a)), Owner: owner})
+		}
+		r.SetMembers(members)
+		if _, err := db.Apply(t.Context(), wins.Replicas{Partner: owner, Owner: owner, Records: []wins.Record{r}}); err != nil {
+			t.Fatal(err)
+		}
+		var kept []string
+		found, _ := db.Snapshot().Query(nil, r.Name, wins.StampOf(time.Now()))
+		for _, a := range found.Addrs {
+			kept = append(kept, a.Addr.String())
+		}
+		if got := cmp.Or(strings.Join(kept, " "), "-"); got != tt.kept {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.kept)
+		}
+		held := ""
+		for _, h := range db.Held() {
+			if h.Name == r.Name.Fold() && h.What == wins.Replica && h.Source == owner.Addr() && h.Claimed[0].Addr == members[len(members)-1].Addr.Addr() {
+				held = h.Fate.String() + " " + h.Reason
+			}
+		}
+		if held != tt.held {
+			t.Errorf("%s: held %q, want %q", tt.name, held, tt.held)
+		}
 	}
 }

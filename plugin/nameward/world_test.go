@@ -72,6 +72,13 @@ func newZone(name string, ns ...registry.NameServer) *registry.Zone {
 	}
 }
 
+// Zones of newWorld.
+const (
+	corp    = "corp.example."
+	sub     = "sub.corp.example."
+	reverse = "2.0.192.in-addr.arpa."
+)
+
 // served is a registry with its zones: what a handler answers from.
 type served struct {
 	*registry.Registry

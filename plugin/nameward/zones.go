@@ -49,7 +49,7 @@ func (s zonesService) status() []control.Zone {
 	var out []control.Zone
 	for _, z := range s.db.State().World.Zones {
 		if v := s.db.View(z.Name); v != nil {
-			out = append(out, control.Zone{Zone: z.Name, Serial: v.Serial})
+			out = append(out, control.Zone{Zone: z.Name, Serial: v.Serial, Negative: seconds(z.Negative)})
 		}
 	}
 	return out

@@ -15,8 +15,9 @@ import (
 // checker makes a Config from a rawConfig and finds what only shows when values are held together.
 // Each table remembers where a name or an address was first seen, so that no check is quadratic.
 type checker struct {
-	d    *decoder
-	file string
+	d     *decoder
+	file  string
+	world *registry.World // as far as it is made
 
 	clusterAt map[string]at // by folded name, as the next two
 	roleAt    map[string]at
@@ -96,12 +97,13 @@ func (c *checker) config(r *rawConfig) *Config {
 	out.NetBIOS = c.netbios(&r.netbios)
 	out.Updates = c.updates(r, out)
 	out.Store = c.stores(r)
-	out.Push = c.push(&r.push, out)
+	out.Push = c.push(&r.push, c.secondaries(r.zones), out)
 	out.Control.Socket = relativeTo(c.file, r.socket.Or(defaultSocket))
 	if n := len(out.Control.Socket); r.socket.OK && n > maxSocket {
 		c.d.Problemf(r.socket.At, "the path of the control socket has %d octets, %d is the most for a socket: write a shorter one", n, maxSocket)
 	}
 	out.NetBIOS.WINS = c.wins(r, out)
+	out.NetBIOS.Replication = c.replication(&r.netbios.wrepl, out)
 	if r.policy.OK {
 		out.Policy = relativeTo(c.file, r.policy.Value)
 	}

@@ -68,11 +68,12 @@ type HTTPProbe struct {
 
 // NetBIOS is the name service. It is off without listeners.
 type NetBIOS struct {
-	Name       string // nameward's own name in node status, upper case, 1 to 15 octets
-	Listen     []Listen
-	Forward    []netip.AddrPort // WINS servers that are asked for other names
-	NodeStatus NodeStatus
-	WINS       WINS
+	Name        string // nameward's own name in node status, upper case, 1 to 15 octets
+	Listen      []Listen
+	Forward     []netip.AddrPort // WINS servers that are asked for other names
+	NodeStatus  NodeStatus
+	WINS        WINS
+	Replication Replication
 }
 
 // Listen is one place that the name service listens at: an address or an interface.
@@ -92,8 +93,11 @@ type NodeStatus struct {
 type Control struct{ Socket string }
 
 // Store is where state is kept, in a file each: roles, owned zones, what of updates was not published, and how far
-// the targets of changes are.
-type Store struct{ Bolt, Zones, Updates, Push string }
+// the targets of changes are. With Etcd the roles are there, and not in Bolt.
+type Store struct {
+	Bolt, Zones, Updates, Push string
+	Etcd                       Etcd
+}
 
 // Log is how logs are written: Level debug, info, warn or error; Format json or console.
 type Log struct{ Level, Format string }

@@ -124,12 +124,34 @@ func TestDefaults(t *testing.T) {
 		NetBIOS: NetBIOS{NodeStatus: NodeStatus{Others: "short"}},
 		Control: Control{"/run/nameward/control.sock"},
 		Updates: Updates{Limits: UpdateLimits{Records: 1_000_000, Queue: 8192, Gated: 1024}},
-		Store:   Store{"/var/lib/nameward/nameward.db", "/var/lib/nameward/zones.db", "/var/lib/nameward/updates.db", "/var/lib/nameward/push.db"},
+		Store:   Store{Bolt: "/var/lib/nameward/nameward.db", Zones: "/var/lib/nameward/zones.db", Updates: "/var/lib/nameward/updates.db", Push: "/var/lib/nameward/push.db"},
 		Log:     Log{"info", "json"},
 		Answers: Answers{Signed: SignedStrip},
 	}
-	if diff := cmp.Diff(want, c); diff != "" {
+	if diff := cmp.Diff(want, c, addr, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestReplication(t *testing.T) {
+	c := parse(t, `clusters: [{name: c, nodes: {a: {public: [192.0.2.1]}}}]
+netbios:
+  listen: [{address: "0.0.0.0:137"}]
+  wins: {mode: own}
+  wrepl:
+    address: 192.0.2.53
+    partners:
+      - {address: 192.0.2.44}
+      - {address: "192.0.2.45:4242", name: dr, push: true, persistent: false, propagate: true, pull: off, check: off}
+      - {address: 192.0.2.46, pull: 2h, check: 5s}
+`)
+	got := fmt.Sprintf("%+v", c.NetBIOS.Replication)
+	want := "{Address:192.0.2.53 Listen:192.0.2.53:42 Partners:[" +
+		"{Name:192.0.2.44 Address:192.0.2.44:42 Push:true Persistent:true Propagate:false Pull:30m0s Check:1m0s} " +
+		"{Name:dr Address:192.0.2.45:4242 Push:true Persistent:false Propagate:true Pull:0s Check:0s} " +
+		"{Name:192.0.2.46 Address:192.0.2.46:42 Push:true Persistent:true Propagate:false Pull:2h0m0s Check:5s}]}"
+	if got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }
 
@@ -370,4 +392,23 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestSecondaries(t *testing.T) {
+	c := parse(t, `clusters: [{name: c, nodes: {a: {public: [192.0.2.1]}}}]
+zones:
+  - {name: corp.example, ns: {ns.example.com: []}, notify: [192.0.2.55, &dr {address: "192.0.2.54:5353", key: keys/dr.key, name: dr}]}
+  - {name: other.example, ns: {ns.example.com: []}, notify: [*dr, 192.0.2.55, {address: "2001:db8::54"}]}
+`)
+	var got []string
+	for _, s := range c.Push.Secondaries {
+		got = append(got, fmt.Sprint(s.Name, " ", s.Addr, " ", filepath.ToSlash(s.Key), " ", s.KeyAt))
+	}
+	want := []string{"192.0.2.55:53 192.0.2.55:53  0:0", "dr 192.0.2.54:5353 etc/keys/dr.key 3:111", "[2001:db8::54]:53 [2001:db8::54]:53  0:0"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := fmt.Sprint(c.World.Zones[1].Notify); got != "[192.0.2.54:5353 192.0.2.55:53 [2001:db8::54]:53]" {
+		t.Error(got)
+	}
 }

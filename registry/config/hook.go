@@ -10,11 +10,13 @@ import (
 type Hook struct {
 	Command []string      // the program and its arguments; no shell reads them
 	Timeout time.Duration // for one run
+	Verify  Verify
 }
 
 type rawHook struct {
 	command texts
 	timeout span
+	verify  Verify
 }
 
 const defaultHookTimeout = 10 * time.Second
@@ -31,6 +33,7 @@ var hookShape = yamlat.Shape[rawHook]{
 		{Key: "timeout", Set: func(d *decoder, n *node, r *rawHook) {
 			r.timeout = d.Duration(n, 100*time.Millisecond, 10*time.Minute, time.Millisecond)
 		}},
+		{Key: "verify", Set: func(d *decoder, n *node, r *rawHook) { r.verify = readVerify(d, n) }},
 	},
 }
 
@@ -42,7 +45,7 @@ func readHook(d *decoder, n *node) any {
 
 func (c *checker) hook(raw any, t *Target) {
 	r := raw.(*rawHook)
-	t.Hook = &Hook{Timeout: r.timeout.Or(defaultHookTimeout)}
+	t.Hook = &Hook{Timeout: r.timeout.Or(defaultHookTimeout), Verify: r.verify}
 	for _, a := range r.command.Items {
 		t.Hook.Command = append(t.Hook.Command, a.Value)
 	}

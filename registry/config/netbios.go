@@ -17,6 +17,7 @@ type rawNetBIOS struct {
 	full    prefixes
 	others  number
 	wins    rawWINS
+	wrepl   rawReplication
 
 	listenBad bool // listen is written, and is no list
 }
@@ -59,6 +60,7 @@ var netbiosShape = yamlat.Shape[rawNetBIOS]{
 			r.forward = yamlat.ListOf(d, n, func(d *decoder, n *node) yamlat.Item[netip.AddrPort] { return addrPort4(d, n, false) })
 		}},
 		{Key: "wins", Set: func(d *decoder, n *node, r *rawNetBIOS) { r.wins.at, _ = winsShape.Decode(d, n, &r.wins) }},
+		{Key: "wrepl", Set: func(d *decoder, n *node, r *rawNetBIOS) { r.wrepl.at, _ = wreplShape.Decode(d, n, &r.wrepl) }},
 		{Key: "node_status", Set: func(d *decoder, n *node, r *rawNetBIOS) { statusShape.Decode(d, n, r) }},
 	},
 }

@@ -31,6 +31,7 @@ type rawConfig struct {
 	netbios   rawNetBIOS
 	socket    text
 	bolt      text
+	etcd      rawEtcd
 	zonesDB   text
 	updatesDB text
 	pushDB    text
@@ -94,7 +95,7 @@ type rawZone struct {
 	ns                               []rawNS
 	mbox                             text
 	ttl, neg, refresh, retry, expire span
-	notify                           yamlat.List[netip.AddrPort]
+	notify                           []rawSecondary
 	updates                          number
 }
 
@@ -167,6 +168,7 @@ var storeShape = yamlat.Shape[rawConfig]{
 	What: "store",
 	Fields: []yamlat.Field[rawConfig]{
 		{Key: "bolt", Set: func(d *decoder, n *node, r *rawConfig) { r.bolt = path(d, n) }},
+		{Key: "etcd", Set: func(d *decoder, n *node, r *rawConfig) { r.etcd.at, _ = etcdShape.Decode(d, n, &r.etcd) }},
 		{Key: "zones", Set: func(d *decoder, n *node, r *rawConfig) { r.zonesDB = path(d, n) }},
 		{Key: "updates", Set: func(d *decoder, n *node, r *rawConfig) { r.updatesDB = path(d, n) }},
 		{Key: "push", Set: func(d *decoder, n *node, r *rawConfig) { r.pushDB = path(d, n) }},
@@ -296,7 +298,7 @@ var zoneShape = yamlat.Shape[rawZone]{
 		{Key: "expire", Set: func(d *decoder, n *node, z *rawZone) { z.expire = d.Duration(n, time.Minute, 365*day, time.Second) }},
 		{Key: "updates", Set: func(d *decoder, n *node, z *rawZone) { z.updates = d.Choice(n, zoneUpdates...) }},
 		{Key: "notify", Set: func(d *decoder, n *node, z *rawZone) {
-			z.notify = yamlat.ListOf(d, n, func(d *decoder, n *node) yamlat.Item[netip.AddrPort] { return d.AddrPort(n, dnsPort, false) })
+			d.Each(n, func(n *node) { z.notify = append(z.notify, secondary(d, n)) })
 		}},
 	},
 }

@@ -11,8 +11,10 @@ import (
 
 // Push is how changes are carried to others.
 type Push struct {
-	Targets []Target // in written order; names are unique
-	Drill   string   // the role that drills move; "" for none
+	Targets     []Target    // in written order; names are unique
+	Secondaries []Secondary // of the zones' notify, each once; their names are not those of targets
+	Drill       string      // the role that drills move; "" for none
+	Stream      *Stream     // nil: no server of DNS Push
 }
 
 // Target is one place that is told of changes. Exactly one of the kinds is set.
@@ -22,8 +24,12 @@ type Target struct {
 	Check  time.Duration // how often it is asked whether it still answers right; 0: never
 	Repair bool          // what somebody else wrote there is written over
 
-	Hook *Hook
-	WINS *WINSTarget
+	Hook    *Hook
+	Update  *Update
+	WINS    *WINSTarget
+	Webhook *Webhook
+	ARP     *ARP
+	Cache   *Cache
 }
 
 // Kind is the key that says what the target is.
@@ -37,8 +43,9 @@ func (t *Target) Kind() string {
 }
 
 type rawTargets struct {
-	drill text
-	list  []rawTarget
+	drill  text
+	list   []rawTarget
+	stream rawStream
 }
 
 type rawTarget struct {
@@ -62,19 +69,26 @@ type targetKind struct {
 // targetKinds lists the kinds in the order in which people are told of them.
 var targetKinds = []targetKind{
 	{"hook", func(t *Target) bool { return t.Hook != nil }, readHook, (*checker).hook},
+	{"update", func(t *Target) bool { return t.Update != nil }, readUpdate, (*checker).updateTarget},
 	{"wins", func(t *Target) bool { return t.WINS != nil }, readWINSTarget, (*checker).winsTarget},
+	{"webhook", func(t *Target) bool { return t.Webhook != nil }, readWebhook, (*checker).webhook},
+	{"arp", func(t *Target) bool { return t.ARP != nil }, readARP, (*checker).arp},
+	{"cache", func(t *Target) bool { return t.Cache != nil }, readCache, (*checker).cache},
 }
 
 const (
-	defaultCheck = time.Minute
-	leastCheck   = time.Second
-	mostCheck    = day
+	// DefaultCheck is how often a target is asked that says nothing of it, and a secondary.
+	DefaultCheck = time.Minute
+
+	leastCheck = time.Second
+	mostCheck  = day
 )
 
 var pushShape = yamlat.Shape[rawTargets]{
 	What: "push",
 	Fields: []yamlat.Field[rawTargets]{
 		{Key: "drill", Set: func(d *decoder, n *node, r *rawTargets) { r.drill = name(d, n) }},
+		{Key: "stream", Set: func(d *decoder, n *node, r *rawTargets) { r.stream.at, _ = streamShape.Decode(d, n, &r.stream) }},
 		{Key: "targets", Set: func(d *decoder, n *node, r *rawTargets) {
 			d.Each(n, func(n *node) {
 				var t rawTarget
@@ -120,8 +134,9 @@ func shapeOfTargets() yamlat.Shape[rawTarget] {
 }
 
 // push checks the targets. The roles stand in out already.
-func (c *checker) push(r *rawTargets, out *Config) Push {
-	p := Push{Drill: r.drill.Value}
+func (c *checker) push(r *rawTargets, secondaries []Secondary, out *Config) Push {
+	c.world = out.World
+	p := Push{Drill: r.drill.Value, Secondaries: secondaries, Stream: c.stream(&r.stream, out)}
 	c.knownRoles([]text{r.drill}, out)
 	seen := map[string]at{}
 	for i := range r.list {
@@ -134,13 +149,16 @@ func (c *checker) push(r *rawTargets, out *Config) Push {
 			continue
 		}
 		seen[t.name.Value] = t.name.At
+		if slices.ContainsFunc(p.Secondaries, func(s Secondary) bool { return s.Name == t.name.Value }) {
+			c.d.Problemf(t.name.At, "target %s is a secondary in zones.notify already: give one another name", t.name.Value)
+		}
 		p.Targets = append(p.Targets, c.target(t, out))
 	}
 	return p
 }
 
 func (c *checker) target(r *rawTarget, out *Config) Target {
-	t := Target{Name: r.name.Value, Roles: distinct(c.d, r.roles, "role "), Check: r.check.Or(defaultCheck), Repair: r.repair.Value}
+	t := Target{Name: r.name.Value, Roles: distinct(c.d, r.roles, "role "), Check: r.check.Or(DefaultCheck), Repair: r.repair.Value}
 	c.knownRoles(r.roles.Items, out)
 	i := slices.IndexFunc(targetKinds, func(k targetKind) bool { return k.key == r.kind.Value })
 	targetKinds[i].check(c, r.raw, &t)

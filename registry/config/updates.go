@@ -43,7 +43,8 @@ type Acceptor struct {
 // Identity is who nameward is when it signs an update itself by GSS-TSIG.
 type Identity struct {
 	Principal string // nameward@REALM; "": none
-	Keytab    string // path
+	Keytab    string // path; or else
+	Password  string // path of the file with the password in its first line
 	KDC       []netip.AddrPort
 	Services  []string // the host of each primary in its principal, DNS/host
 }
@@ -78,6 +79,7 @@ type rawGate struct {
 type rawIdentity struct {
 	at                at
 	principal, keytab text
+	password          text
 	service           texts
 	kdc               yamlat.List[netip.AddrPort]
 }
@@ -148,7 +150,8 @@ var identityShape = yamlat.Shape[rawIdentity]{
 	What: "identity",
 	Fields: []yamlat.Field[rawIdentity]{
 		{Key: "principal", Required: true, Set: func(d *decoder, n *node, i *rawIdentity) { i.principal = principal(d, n) }},
-		{Key: "keytab", Required: true, Set: func(d *decoder, n *node, i *rawIdentity) { i.keytab = path(d, n) }},
+		{Key: "keytab", Set: func(d *decoder, n *node, i *rawIdentity) { i.keytab = path(d, n) }},
+		{Key: "password_file", Set: func(d *decoder, n *node, i *rawIdentity) { i.password = path(d, n) }},
 		{Key: "kdc", Required: true, Set: func(d *decoder, n *node, i *rawIdentity) {
 			i.kdc = yamlat.ListOf(d, n, func(d *decoder, n *node) yamlat.Item[netip.AddrPort] { return d.AddrPort(n, kerberosPort, false) })
 			if i.kdc.Written == 0 {
@@ -219,29 +222,50 @@ func (c *checker) gate(r *rawGate) Gate {
 	g := Gate{
 		Zone: r.zone.Value, Primary: distinct(c.d, r.primary, "primary "), MName: r.mname.Value, Signed: signedChoices[r.signed.Value],
 	}
-	if r.key.OK {
-		g.Key = relativeTo(c.file, r.key.Value)
-	}
-	if id := &r.identity; id.at.IsSet() {
-		g.Identity = Identity{
-			Principal: id.principal.Value, Keytab: relativeTo(c.file, id.keytab.Value), KDC: distinct(c.d, id.kdc, "Kerberos server "),
-		}
-		for _, host := range id.service.Items {
-			g.Identity.Services = append(g.Identity.Services, host.Value)
-		}
-		if a, b := id.service.Written, r.primary.Written; a != b {
-			c.d.Problemf(id.service.At, "%d services of %d primaries: write the own name of each primary, in their order", a, b)
-		}
-		if r.key.At.IsSet() {
-			c.d.Problemf(r.key.At, "key beside identity at %s, updates are signed by one of them: take one out", id.at)
-		}
-	}
+	g.Key, g.Identity = c.signer(r.key, &r.identity, r.primary.Written)
 	return g
+}
+
+// signer checks who signs updates to primaries: a key, an identity, or nobody.
+func (c *checker) signer(key text, id *rawIdentity, primaries int) (path string, _ Identity) {
+	if key.OK {
+		path = relativeTo(c.file, key.Value)
+	}
+	if !id.at.IsSet() {
+		return path, Identity{}
+	}
+	if key.At.IsSet() {
+		c.d.Problemf(key.At, "key beside identity at %s, updates are signed by one of them: take one out", id.at)
+	}
+	return path, c.identity(id, primaries)
+}
+
+func (c *checker) identity(id *rawIdentity, primaries int) Identity {
+	out := Identity{Principal: id.principal.Value, KDC: distinct(c.d, id.kdc, "Kerberos server ")}
+	if id.keytab.OK {
+		out.Keytab = relativeTo(c.file, id.keytab.Value)
+	}
+	if id.password.OK {
+		out.Password = relativeTo(c.file, id.password.Value)
+	}
+	switch {
+	case id.keytab.At.IsSet() && id.password.At.IsSet():
+		c.d.Problemf(id.password.At, "password_file beside keytab at %s, an identity is proved by one of them: take one out", id.keytab.At)
+	case !id.keytab.At.IsSet() && !id.password.At.IsSet():
+		c.d.Problemf(id.at, "identity needs the key \"keytab\" or \"password_file\", add one")
+	}
+	for _, host := range id.service.Items {
+		out.Services = append(out.Services, host.Value)
+	}
+	if a := id.service.Written; a != primaries {
+		c.d.Problemf(id.service.At, "%d services of %d primaries: write the own name of each primary, in their order", a, primaries)
+	}
+	return out
 }
 
 // stores checks the paths of the files that state is kept in.
 func (c *checker) stores(r *rawConfig) Store {
-	s := Store{Bolt: relativeTo(c.file, r.bolt.Or(defaultBolt))}
+	s := Store{Bolt: relativeTo(c.file, r.bolt.Or(defaultBolt)), Etcd: c.etcd(&r.etcd)}
 	files := []struct {
 		key     string
 		written text

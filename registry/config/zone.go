@@ -49,7 +49,7 @@ func (c *checker) zone(r *rawZone, glue map[string]glueAt) *registry.Zone {
 		Name: r.name.Value, Mbox: r.mbox.Or("hostmaster." + r.name.Value),
 		TTL: r.ttl.Or(defaultZoneTTL), Negative: r.neg.Or(defaultNegative),
 		Refresh: r.refresh.Or(defaultRefresh), Retry: r.retry.Or(defaultRetry), Expire: r.expire.Or(defaultExpire),
-		Notify: distinct(c.d, r.notify, "secondary "), Updates: r.updates.Value == 1,
+		Notify: c.addrsOfSecondaries(r.notify), Updates: r.updates.Value == 1,
 	}
 	const maxText = 254 // 255 octets on the wire, RFC 1035, Section 2.3.4
 	if !r.mbox.At.IsSet() && len(z.Mbox) > maxText {

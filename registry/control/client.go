@@ -33,7 +33,11 @@ func NewClient(path string) *Client {
 }
 
 // RefusedError is the server's word that it did not do what was asked; nothing was changed.
-type RefusedError struct{ Text string }
+type RefusedError struct {
+	Text string
+	// Stopping: it ends, or starts again, and did not look at what was asked.
+	Stopping bool
+}
 
 func (e *RefusedError) Error() string { return e.Text }
 
@@ -50,6 +54,16 @@ func (c *Client) Explain(ctx context.Context, name string) (e Explanation, err e
 // Switch hands roles over.
 func (c *Client) Switch(ctx context.Context, r registry.SwitchRequest) (m registry.Moves, err error) {
 	return m, c.Call(ctx, http.MethodPost, "/v1/switch", r, &m)
+}
+
+// LowerTTL lowers the TTLs of roles for a while.
+func (c *Client) LowerTTL(ctx context.Context, r registry.LowerRequest) (t registry.TTLs, err error) {
+	return t, c.Call(ctx, http.MethodPost, "/v1/ttl/lower", r, &t)
+}
+
+// RaiseTTL gives roles their own TTLs back.
+func (c *Client) RaiseTTL(ctx context.Context, r registry.RaiseRequest) (t registry.TTLs, err error) {
+	return t, c.Call(ctx, http.MethodPost, "/v1/ttl/raise", r, &t)
 }
 
 // SetOverride forces a role.
@@ -154,7 +168,7 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	if err := json.NewDecoder(resp.Body).Decode(&refused); err != nil {
 		return nil, fmt.Errorf("%s answered %s", c.path, resp.Status)
 	}
-	return nil, &RefusedError{refused.Error}
+	return nil, &RefusedError{refused.Error, resp.StatusCode == http.StatusServiceUnavailable}
 }
 
 // rootOf strips the URL that http puts around an error, which means nothing to a person here.

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -48,7 +49,7 @@ func newLabWith(t *testing.T, names Names) *lab {
 		Reload: func(context.Context) error { return l.reload }, StorePath: "memory",
 		Checks: func() []Check { return []Check{{Role: "relay", Node: "r1", Verdict: "down"}} },
 		Policy: func() PolicyStatus { return testPolicy },
-		Zones:  func() []Zone { return []Zone{{"corp.example.", 7}} },
+		Zones:  func() []Zone { return []Zone{{"corp.example.", 7, 300}} },
 		Listen: func() Listen { return Listen{DNS: []string{"127.0.0.1:53"}} }, Names: names,
 	}
 	done := make(chan error, 2)
@@ -160,7 +161,7 @@ func TestStatus(t *testing.T) {
 	want := Role{
 		Role: "mailbox", Cluster: "mail", Nodes: []string{"ex1", "ex2"}, Mode: "single", State: "fresh", Holder: []string{"ex1"}, Epoch: 1, Source: "operator",
 		Origin: "initial holder of the configuration", Served: []string{"ex1"}, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.11")},
-		TTL: 5, DNS: []string{"mail.corp.example."}, NetBIOS: []string{"MAIL<20>"},
+		TTL: 5, OwnTTL: 5, DNS: []string{"mail.corp.example."}, NetBIOS: []string{"MAIL<20>"},
 	}
 	if d := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
 		t.Error(d)
@@ -195,6 +196,20 @@ func TestVerbs(t *testing.T) {
 	}
 	if _, err := l.client.Undrain(ctx, DrainRequest{Node: "ex1"}); err != nil {
 		t.Error(err)
+	}
+	lower := registry.LowerRequest{Roles: []string{"mailbox"}, TTL: 1, For: 60, Owner: "plan 7", By: "me"}
+	if ttls, err := l.client.LowerTTL(ctx, lower); err != nil || ttls.Roles[0].After != 1 {
+		t.Errorf("lower: %+v %v", ttls, err)
+	}
+	if st, err = l.client.Status(ctx); err != nil || st.Roles[0].TTL != 1 || st.Roles[0].OwnTTL != 5 || st.Roles[0].Lowered.Owner != "plan 7" {
+		t.Errorf("lowered: %+v %v", st.Roles[0], err)
+	}
+	if e, err := l.client.Explain(ctx, "MAIL"); err != nil || !strings.Contains(e.Steps[len(e.Steps)-1], "TTL 1 s (lowered by plan 7 until ") ||
+		!strings.HasSuffix(e.Steps[len(e.Steps)-1], "; the role's own is 5s)") {
+		t.Errorf("explained: %q %v", e.Steps, err)
+	}
+	if ttls, err := l.client.RaiseTTL(ctx, registry.RaiseRequest{Roles: lower.Roles, Owner: "plan 7"}); err != nil || ttls.Roles[0].After != 5 {
+		t.Errorf("raise: %+v %v", ttls, err)
 	}
 	if c, err := l.client.Reload(ctx); err != nil || c.File != l.config.File {
 		t.Errorf("reload: %+v %v", c, err)
@@ -253,6 +268,32 @@ func TestRefusals(t *testing.T) {
 	}
 	if st, err := l.client.Status(ctx); err != nil || st.Store.Error != "disk full" || st.Roles[0].Holder[0] != "ex1" || st.Change != before {
 		t.Errorf("after a refused switch: %+v %v", st.Roles[0], err)
+	}
+}
+
+// TestStopping: that a nameward ends is no answer to what was asked.
+func TestStopping(t *testing.T) {
+	reg, err := registry.Open(testWorld(), &registry.Memory{}, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := reg.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "c.sock")
+	ln, err := listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: (&Server{Registry: reg}).Handler()}
+	go func() { _ = srv.Serve(ln) }()
+	defer srv.Close()
+	_, err = NewClient(path).Switch(t.Context(), registry.SwitchRequest{All: true, To: "ex2"})
+	var refused *RefusedError
+	if !errors.As(err, &refused) || !refused.Stopping || refused.Text != registry.ErrStopped.Error() {
+		t.Errorf("got %#v", err)
 	}
 }
 

@@ -136,6 +136,9 @@ func (e *Explanation) dns(snap *registry.Snapshot, owner string, entry registry.
 		for _, a := range snap.ServerOf(entry).Addrs {
 			e.Answer = append(e.Answer, a.String())
 		}
+	case registry.KindService:
+		e.Step("%s says where DNS Push is served for the zone: %s, port %d; push.stream in the configuration says so", owner, entry.Zone.Stream.Host, entry.Zone.Stream.Port)
+		e.place(entry.Zone, updates)
 	default:
 		if !updates.registered(e, owner) {
 			e.Step("%s exists in an owned zone and has no address: NODATA", owner)
@@ -182,6 +185,9 @@ func (e *Explanation) role(snap *registry.Snapshot, s *registry.RoleState) {
 	ttl := fmt.Sprintf("TTL %d s", s.TTL)
 	if s.Role.TTLChanging > 0 && s.TTL == uint32(s.Role.TTLChanging/time.Second) {
 		ttl += fmt.Sprintf(" (ttl_changing, for %s after a change)", s.Role.Changing)
+	}
+	if l := s.Lowered; l != nil {
+		ttl += fmt.Sprintf(" (lowered by %s until %s; the role's own is %s)", l.Owner, TimeText(l.Until), s.Role.TTL)
 	}
 	e.Step("%s", ttl)
 	for _, a := range s.Addrs() {

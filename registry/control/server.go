@@ -72,6 +72,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/watch", s.watch)
 	mux.HandleFunc("GET /v1/explain", s.explain)
 	mux.HandleFunc("POST /v1/switch", Verb(statusOf, s.Registry.Switch))
+	mux.HandleFunc("POST /v1/ttl/lower", Verb(statusOf, s.Registry.LowerTTL))
+	mux.HandleFunc("POST /v1/ttl/raise", Verb(statusOf, s.Registry.RaiseTTL))
 	mux.HandleFunc("POST /v1/override/set", Verb(statusOf, s.setOverride))
 	mux.HandleFunc("POST /v1/override/clear", Verb(statusOf, s.clearOverride))
 	mux.HandleFunc("POST /v1/drain", Verb(statusOf, s.drain))
@@ -104,8 +106,11 @@ func Verb[Req, Res any](statusOf func(error) int, do func(context.Context, Req) 
 }
 
 func statusOf(err error) int {
-	if errors.Is(err, registry.ErrStopped) || errors.Is(err, registry.ErrNotSaved) {
+	switch {
+	case errors.Is(err, registry.ErrStopped):
 		return http.StatusServiceUnavailable
+	case errors.Is(err, registry.ErrNotSaved):
+		return http.StatusInsufficientStorage
 	}
 	return http.StatusConflict
 }

@@ -54,7 +54,10 @@ type WINSStatus struct {
 	Challenges int    `json:"challenges"` // owners that are being asked
 	Outbox     int    `json:"outbox"`     // words that the server behind has still to be told
 	Version    uint64 `json:"version"`    // the highest version given out
-	Error      string `json:"error,omitempty"`
+	Partners   int    `json:"partners"`   // servers that records are exchanged with
+	// Unreached says of partners why they cannot be told or asked, by name.
+	Unreached map[string]string `json:"unreached,omitempty"`
+	Error     string            `json:"error,omitempty"`
 }
 
 // UpdatesStatus tells how dynamic updates are taken.
@@ -106,15 +109,18 @@ type Role struct {
 	Forced    *registry.Override `json:"forced,omitempty"`
 	Served    []string           `json:"served"`    // nodes whose addresses are answered
 	Addresses []netip.Addr       `json:"addresses"` // what is answered
-	TTL       uint32             `json:"ttl"`       // seconds
+	TTL       uint32             `json:"ttl"`       // of answers now, seconds
+	OwnTTL    uint32             `json:"own_ttl"`   // the role's own, seconds: TTL is that or shorter
+	Lowered   *registry.Lowered  `json:"lowered,omitempty"`
 	DNS       []string           `json:"dns,omitempty"`
 	NetBIOS   []string           `json:"netbios,omitempty"`
 }
 
 // Zone is an owned zone.
 type Zone struct {
-	Zone   string `json:"zone"`
-	Serial uint32 `json:"serial"`
+	Zone     string `json:"zone"`
+	Serial   uint32 `json:"serial"`
+	Negative uint32 `json:"negative"` // seconds for which "no such record" may be kept, RFC 2308, Section 4
 }
 
 // Check is the last verdict of a health check.
@@ -163,7 +169,8 @@ func RoleOf(s *registry.RoleState) Role {
 	r := Role{
 		Role: s.Role.Name, Cluster: s.Role.Cluster, Mode: s.Role.Mode.String(), State: s.State.String(), Why: s.Why,
 		Holder: s.Holder, Epoch: s.Epoch, Since: s.Since, Expires: s.Expires, Source: s.Role.Source.String(), Origin: s.Origin,
-		Rivals: s.Rivals, Forced: s.Forced, Served: s.ServedNames(), Addresses: s.Addrs(), TTL: s.TTL, DNS: s.Role.DNS,
+		Rivals: s.Rivals, Forced: s.Forced, Served: s.ServedNames(), Addresses: s.Addrs(), DNS: s.Role.DNS,
+		TTL: s.TTL, OwnTTL: uint32(s.Role.TTL / time.Second), Lowered: s.Lowered,
 	}
 	if r.Holder == nil {
 		r.Holder = []string{}

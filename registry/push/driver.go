@@ -13,8 +13,9 @@ type Driver interface {
 	// "mail.corp.example. 5 192.0.2.11"; "" when the role is not for this target. A role whose content differs from what
 	// was delivered last is delivered anew.
 	Content(snap *registry.Snapshot, role *registry.RoleState) string
-	// Push tells the target what the items say, and has each of them Sent, and then Acked or Failed, when it
-	// returns. Items that it leaves without a word have failed. It ends soon when ctx does.
+	// Push tells the target what the items say, and has each of them Sent, and then Acked, Failed, or Foreign where
+	// something stands that is not to be written over, when it returns. Items that it leaves without a word have
+	// failed. It ends soon when ctx does.
 	Push(ctx context.Context, items []*Item)
 }
 

@@ -45,17 +45,17 @@ func TestDelivery(t *testing.T) {
 func TestLatestWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, world("mail"))
-		a, b := &peer{}, &peer{}
+		a, b := &peer{}, &peer{slow: time.Millisecond}
 		l.start(Target{Name: "a", Driver: a}, Target{Name: "b", Driver: b})
 		defer l.end()
 		a.setDown(true)
 		first := l.move("mail", "n2")
-		check(t, "quorum", "a 0/1 failed 0s (connection refused)\nb 1/1 verified 0s\ntrue", l.wait(first, time.Minute, 1, "mail"))
+		check(t, "quorum", "a 0/1 failed 0s (connection refused)\nb 1/1 verified 1ms\ntrue", l.wait(first, time.Minute, 1, "mail"))
 		time.Sleep(7 * time.Second)
 		l.move("mail", "n1")
 		time.Sleep(7 * time.Second)
 		last := l.move("mail", "n2")
-		check(t, "down", "a 0/1 failed 0s (connection refused)\nb 1/1 verified 0s\nfalse", l.wait(last, time.Minute, 0, "mail"))
+		check(t, "down", "a 0/1 failed 0s (connection refused)\nb 1/1 verified 1ms\nfalse", l.wait(last, time.Minute, 0, "mail"))
 		back := time.Now()
 		a.setDown(false)
 		l.wait(last, time.Minute, 0, "mail")
@@ -331,5 +331,38 @@ func TestCheckpoint(t *testing.T) {
 		if batches, _ := l.journal.Backlog(); batches != 0 {
 			t.Errorf("%d batches are left", batches)
 		}
+	})
+}
+
+// TestCheckInTurns: thousands of roles are not asked about at once, and none is left out.
+func TestCheckInTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var names []string
+		for i := range 2*maxChecked + 1 {
+			names = append(names, fmt.Sprint("r", i))
+		}
+		l := newLab(t, world(names...))
+		a := &peer{}
+		l.start(Target{Name: "a", Driver: a, Check: time.Minute})
+		defer l.end()
+		time.Sleep(time.Second)
+		old := netip.MustParseAddr("192.0.2.2")
+		for _, n := range names {
+			a.set(n, old)
+		}
+		stale := func() (n int) {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			for _, has := range a.has {
+				if has[0] == old {
+					n++
+				}
+			}
+			return n
+		}
+		time.Sleep(time.Minute + 10*time.Second)
+		check(t, "stale after a turn", maxChecked+1, stale())
+		time.Sleep(2 * time.Minute)
+		check(t, "stale after three turns", 0, stale())
 	})
 }

@@ -46,6 +46,9 @@ const (
 	lastPoll  = 200 * time.Millisecond
 	pollFor   = 600 * time.Millisecond
 
+	// maxChecked is how many roles of a target are checked in one turn: a hundred thousand at once would be a load.
+	maxChecked = 1000
+
 	// maxItems is how many items a driver gets at once.
 	maxItems = 4096
 )

@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -35,6 +36,7 @@ type worker struct {
 	ids     uint64
 	out     bool // the last try failed
 	checked time.Time
+	turn    []string // roles that are to be checked in the next turns
 	checks  Verifier // nil: the target cannot be asked
 }
 
@@ -299,7 +301,7 @@ func (w *worker) start(ctx context.Context) {
 	}
 }
 
-// check has everything that is at rest asked about, from time to time.
+// check has what is at rest asked about, from time to time: all of it, or the next maxChecked roles in turn.
 func (w *worker) check(now time.Time) {
 	if w.checked.IsZero() {
 		w.checked = now
@@ -308,12 +310,17 @@ func (w *worker) check(now time.Time) {
 		return
 	}
 	w.checked = now
-	for _, t := range w.tasks {
-		if t.do == rest && !t.isHeld {
+	if len(w.turn) == 0 {
+		w.turn = slices.Collect(maps.Keys(w.tasks))
+	}
+	n := min(len(w.turn), maxChecked)
+	for _, role := range w.turn[:n] {
+		if t := w.tasks[role]; t != nil && t.do == rest && !t.isHeld {
 			t.due, t.acked, t.wait = now, now, 0
 			w.plan(t, verify)
 		}
 	}
+	w.turn = w.turn[n:]
 }
 
 func (w *worker) gather(do step, now time.Time) *job {
@@ -387,6 +394,9 @@ func (w *worker) pushed(t *task, stage Stage, why error, now time.Time) {
 	case errors.Is(why, ErrNewer):
 		w.report(t, why)
 		w.plan(t, rest)
+	case stage == Foreign:
+		w.report(t, errForeign)
+		w.again(t, now) // it may go away
 	default:
 		if stage != Failed {
 			t.item.Fail(errSilent)

@@ -54,7 +54,7 @@ func (e *editor) rrset(owner string, rrtype uint16) []dns.RR {
 	case owner == e.zone.Name && rrtype == dns.TypeNS:
 		return NS(e.zone)
 	}
-	for _, rr := range static(e.state, owner) {
+	for _, rr := range Static(e.state, owner) {
 		if rr.Header().Rrtype == rrtype {
 			rrs = append(rrs, rr)
 		}
@@ -67,7 +67,7 @@ func (e *editor) rrset(owner string, rrtype uint16) []dns.RR {
 
 // inUse reports whether a name has records of any type: RFC 2136, Section 2.4.4. An empty non-terminal has not.
 func (e *editor) inUse(owner string) bool {
-	if owner == e.zone.Name || len(static(e.state, owner)) > 0 {
+	if owner == e.zone.Name || len(Static(e.state, owner)) > 0 {
 		return true
 	}
 	_, ok := e.names.Get(keyOf(owner))

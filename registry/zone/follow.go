@@ -12,7 +12,7 @@ import (
 // names in the zone that may have changed.
 func (e *editor) follow(old *registry.Snapshot, owners []string) {
 	for _, owner := range owners {
-		e.moved(static(old, owner), static(e.state, owner))
+		e.moved(Static(old, owner), Static(e.state, owner))
 	}
 }
 
@@ -44,15 +44,15 @@ func (e *editor) reconfigure(snap *registry.Snapshot, z *registry.Zone) {
 	before, after := old.OwnerNames(oldZone), snap.OwnerNames(z)
 	for _, owner := range before {
 		if _, still := slices.BinarySearch(after, owner); !still {
-			e.moved(static(old, owner), nil)
+			e.moved(Static(old, owner), nil)
 		}
 	}
 	for _, owner := range after {
 		var was []dns.RR
 		if _, had := slices.BinarySearch(before, owner); had {
-			was = static(old, owner)
+			was = Static(old, owner)
 		}
-		e.moved(was, static(snap, owner))
+		e.moved(was, Static(snap, owner))
 	}
 	was, is := []dns.RR{SOA(oldZone, 0)}, []dns.RR{SOA(z, 0)}
 	e.digest = e.digest.without(was).with(is)

@@ -68,8 +68,8 @@ func header(owner string, rrtype uint16, ttl uint32) dns.RR_Header {
 
 func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
 
-// static lists what the registry puts at a name, but for SOA and NS of the apex.
-func static(snap *registry.Snapshot, owner string) []dns.RR {
+// Static lists what the registry puts at a lower-case name, of an owned zone or overlaid, but for SOA and NS of the apex.
+func Static(snap *registry.Snapshot, owner string) []dns.RR {
 	e, ok := snap.Lookup(owner)
 	if !ok {
 		return nil
@@ -87,6 +87,9 @@ func static(snap *registry.Snapshot, owner string) []dns.RR {
 			ttl = seconds(e.Zone.TTL)
 		}
 		return serverRRs(snap.ServerOf(e), ttl)
+	case registry.KindService:
+		to := e.Zone.Stream
+		return []dns.RR{&dns.SRV{Hdr: header(owner, dns.TypeSRV, seconds(e.Zone.TTL)), Port: to.Port, Target: to.Host}}
 	case registry.KindPTR:
 		if p := snap.PTROf(e); p != nil {
 			return []dns.RR{&dns.PTR{Hdr: header(owner, dns.TypePTR, p.TTL), Ptr: p.Target}}
@@ -113,6 +116,8 @@ func Reserved(snap *registry.Snapshot, owner string, rrtype uint16) bool {
 		return e.Kind == registry.KindRole || e.Kind == registry.KindHost || e.Kind == registry.KindNameServer
 	case dns.TypePTR:
 		return e.Kind == registry.KindPTR
+	case dns.TypeSRV:
+		return e.Kind == registry.KindService
 	}
 	return false
 }
@@ -129,7 +134,7 @@ func wholeStatic(snap *registry.Snapshot, z *registry.Zone) iter.Seq[[]dns.RR] {
 			}
 		}
 		for _, owner := range snap.OwnerNames(z) {
-			if rrs := static(snap, owner); len(rrs) > 0 && !yield(rrs) {
+			if rrs := Static(snap, owner); len(rrs) > 0 && !yield(rrs) {
 				return
 			}
 		}

@@ -63,6 +63,34 @@ func (v *View) yieldSteps(steps []*Step, yield func([]dns.RR) bool) {
 	yield(soa)
 }
 
+// ChangedSince lists the names whose records may differ from those of an older view, beside the apex. It is false when that
+// is not known name by name, or when what lies below some of the names differs too: then any name may. Its cost is that of
+// what changed.
+func (v *View) ChangedSince(old *View) (owners []string, known bool) {
+	if v == old || old != nil && v.Serial == old.Serial {
+		return nil, true
+	}
+	if old == nil {
+		return nil, false
+	}
+	steps, ok := v.history.since(old.Serial)
+	if !ok {
+		return nil, false
+	}
+	for _, s := range steps {
+		for _, rrs := range [][]dns.RR{s.Deleted, s.Added} {
+			for _, rr := range rrs {
+				h := rr.Header()
+				if (h.Rrtype == dns.TypeNS || h.Rrtype == dns.TypeDNAME) && h.Name != v.Zone.Name {
+					return nil, false // a delegation hides what is below it
+				}
+				owners = append(owners, dns.CanonicalName(h.Name))
+			}
+		}
+	}
+	return owners, true
+}
+
 // Newer compares serials: RFC 1982, Section 3.2.
 func Newer(a, b uint32) bool { return int32(a-b) > 0 }
 

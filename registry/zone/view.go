@@ -49,6 +49,31 @@ func (v *View) Has(owner string) bool {
 	return ok || hasBelow(v.names, key)
 }
 
+// At lists the registered records that the zone answers with at a lower-case name itself: none below a delegation or
+// a DNAME, of a delegation no more than its DS. No alias is followed, and no wildcard is expanded.
+func (v *View) At(owner string) []dns.RR {
+	key := keyOf(owner)
+	n, ok := v.names.Get(key)
+	if !ok {
+		return nil
+	}
+	if _, is := v.above(owner, key); is {
+		return nil
+	}
+	var out []dns.RR
+	for i := range n.Sets {
+		if s := &n.Sets[i]; n.Set(dns.TypeNS) == nil || s.Type == dns.TypeDS {
+			out = append(out, s.RRs()...)
+		}
+	}
+	return out
+}
+
+// IsCutOff reports whether a lower-case name of the zone lies in a zone that is delegated, for a type.
+func (v *View) IsCutOff(owner string, rrtype uint16) bool {
+	return v.Lookup(owner, rrtype).Kind == Referral
+}
+
 // Answer is what the registered records of a zone say to a question.
 type Answer struct {
 	Kind    AnswerKind

@@ -37,6 +37,11 @@ func (c Client) Import(ctx context.Context, r ImportRequest) (reply ImportReply,
 	return reply, c.Call(ctx, http.MethodPost, registrations+"/import", r, &reply)
 }
 
+// Partners fetches how the exchange of records with other servers stands.
+func (c Client) Partners(ctx context.Context) (p Partners, err error) {
+	return p, c.Call(ctx, http.MethodGet, "/v1/wins/partners", nil, &p)
+}
+
 // Report fetches the report on who uses which names.
 func (c Client) Report(ctx context.Context, f ReportFilter) (r Report, err error) {
 	return r, c.Call(ctx, http.MethodGet, "/v1/wins/report?"+f.query(), nil, &r)

@@ -8,6 +8,7 @@
 //	POST /v1/wins/registrations/forget  RemoveRequest -> RemoveReply
 //	POST /v1/wins/registrations/import  ImportRequest -> ImportReply
 //	GET  /v1/wins/report?name=&client=&since=         -> Report
+//	GET  /v1/wins/partners                            -> Partners
 //
 // [Server.Explain] is its part of GET /v1/explain.
 //

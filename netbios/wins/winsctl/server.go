@@ -23,6 +23,8 @@ type Server struct {
 	// DNSSuffix is the domain, fully qualified, in which a NetBIOS name has its DNS name; nil or "" for
 	// none.
 	DNSSuffix func() string
+	// Partners are the servers that records are exchanged with, false for none; the function may be nil too.
+	Partners func() (Partners, bool)
 	// Behind are the WINS servers behind this one; nil for none.
 	Behind func() Behind
 }
@@ -35,6 +37,7 @@ func (s *Server) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/wins/registrations/forget", control.Verb(statusOf, s.forget))
 	mux.HandleFunc("POST /v1/wins/registrations/import", control.Verb(statusOf, s.take))
 	mux.HandleFunc("GET /v1/wins/report", s.report)
+	mux.HandleFunc("GET /v1/wins/partners", s.partners)
 }
 
 // errOff is for those who ask a nameward without a WINS server.
@@ -86,6 +89,10 @@ func (s *Server) Status() *control.WINSStatus {
 	byFate := db.HeldByFate()
 	for _, f := range held.Fates {
 		st.Held[f.String()] = byFate[f]
+	}
+	if s.Partners != nil {
+		p, _ := s.Partners()
+		st.Partners, st.Unreached = len(p.Partners), p.unreached()
 	}
 	load := db.Load()
 	st.Queue, st.Challenges, st.Outbox = load.Queue, load.Challenges, load.Outbox

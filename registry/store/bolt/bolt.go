@@ -20,6 +20,8 @@ var (
 	records   = []byte("records")
 	overrides = []byte("overrides")
 	drains    = []byte("drains")
+	// lowered is made when it is first written to: files of before have none.
+	lowered = []byte("lowered")
 
 	changeKey = []byte("change")
 )

@@ -33,7 +33,17 @@ func write(tx *bbolt.Tx, d registry.Delta) error {
 	if err := putOrDelete(tx.Bucket(overrides), d.Overrides); err != nil {
 		return err
 	}
-	return putOrDelete(tx.Bucket(drains), d.Drains)
+	if err := putOrDelete(tx.Bucket(drains), d.Drains); err != nil {
+		return err
+	}
+	if len(d.Lowered) == 0 {
+		return nil
+	}
+	b, err := tx.CreateBucketIfNotExists(lowered)
+	if err != nil {
+		return err
+	}
+	return putOrDelete(b, d.Lowered)
 }
 
 // bulk is how many records at once are taken for a first filling.

@@ -5,7 +5,7 @@
 //	registry.Delta -> one bbolt transaction -> two syncs -> Commit returns
 //
 // A transaction is in the file whole or not at all, also after kill -9 or a power cut. Every kind of
-// state has a bucket (records, overrides, drains); keys are the names that people use and
+// state has a bucket (records, overrides, drains, lowered); keys are the names that people use and
 // values are JSON, so that "bbolt get FILE records ROLE" shows what is kept.
 //
 // A file that is damaged, foreign or of an unknown format is refused with its path and never written

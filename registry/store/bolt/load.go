@@ -36,7 +36,10 @@ func read(tx *bbolt.Tx, saved *registry.Saved) (err error) {
 	if saved.Overrides, err = readAll[registry.Override](tx, overrides); err != nil {
 		return err
 	}
-	saved.Drains, err = readAll[registry.Drain](tx, drains)
+	if saved.Drains, err = readAll[registry.Drain](tx, drains); err != nil || tx.Bucket(lowered) == nil {
+		return err
+	}
+	saved.Lowered, err = readAll[registry.Lowered](tx, lowered)
 	return err
 }
 

@@ -44,13 +44,15 @@ func everything() (registry.Delta, registry.Saved) {
 	all := registry.Record{Nodes: []string{"ex1", "ex2"}, Epoch: 1 << 62, Since: noon.Add(time.Hour)}
 	over := registry.Override{Nodes: []string{"ex2"}, Since: noon, By: "kim", Reason: "disk \"sda\" <slow>"}
 	drain := registry.Drain{Since: noon, By: "kim"}
+	lowered := registry.Lowered{TTL: 1, Since: noon, Until: noon.Add(time.Hour), Owner: "plan 7", By: "kim"}
 	d := registry.Delta{
 		Change: 41, Records: map[string]registry.Record{"mailbox": rec, "relay é": all},
 		Overrides: map[string]*registry.Override{"mailbox": &over}, Drains: map[string]*registry.Drain{"ex1": &drain},
+		Lowered: map[string]*registry.Lowered{"mailbox": &lowered},
 	}
 	return d, registry.Saved{
 		Change: 41, Records: d.Records, Overrides: map[string]registry.Override{"mailbox": over},
-		Drains: map[string]registry.Drain{"ex1": drain},
+		Drains: map[string]registry.Drain{"ex1": drain}, Lowered: map[string]registry.Lowered{"mailbox": lowered},
 	}
 }
 
@@ -83,8 +85,9 @@ func deletes(t *testing.T, b Backend) {
 		Change:    42,
 		Overrides: map[string]*registry.Override{"mailbox": nil, "never set": nil},
 		Drains:    map[string]*registry.Drain{"ex1": nil, "never drained": nil},
+		Lowered:   map[string]*registry.Lowered{"mailbox": nil, "never lowered": nil},
 	})
-	want.Change, want.Overrides, want.Drains = 42, nil, nil
+	want.Change, want.Overrides, want.Drains, want.Lowered = 42, nil, nil, nil
 	expect(t, s, want)
 	expect(t, b.Reopen(t, s), want)
 }
@@ -124,6 +127,7 @@ func ownCopy(t *testing.T, b Backend) {
 	clear(mine.Records)
 	clear(mine.Overrides)
 	clear(mine.Drains)
+	clear(mine.Lowered)
 	expect(t, s, want)
 }
 

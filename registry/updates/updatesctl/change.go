@@ -159,7 +159,7 @@ func (s *Server) instead(v *zone.View, owner string) string {
 	switch {
 	case ok && e.Kind == registry.KindRole:
 		return "; it belongs to role " + v.State.RoleOf(e).Role.Name + ", whose state decides what is answered"
-	case ok && e.Kind <= registry.KindNameServer:
+	case ok && e.Kind <= registry.KindService:
 		return "; its records come from the configuration"
 	}
 	if held, err := s.held(Filter{Name: owner}); err == nil && len(held) > 0 {

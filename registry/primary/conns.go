@@ -1,4 +1,4 @@
-package nameward
+package primary
 
 import (
 	"errors"

@@ -1,15 +1,14 @@
-package nameward
+package notify
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,52 +18,24 @@ import (
 	"github.com/nameward/nameward/registry/zone"
 )
 
-// secondary is one target of NOTIFYs with what it has been told. It belongs to the goroutine of run.
+// secondary is one secondary with what it has been told. It belongs to the goroutine of run.
 type secondary struct {
-	owner   *notifier
+	owner   *Sender
 	target  netip.AddrPort
+	board   *board
 	world   *registry.World
 	zones   []*registry.Zone   // of world, those that name the target
 	notices map[string]*notice // by zone
 	out     bool               // a NOTIFY failed, and since then there was always one not acknowledged
 
-	conn    *dns.Conn     // nil while nothing is to be sent
+	conn    net.Conn      // nil while nothing is to be sent
 	in      chan response // from all connections
 	readers sync.WaitGroup
 	trouble error // what the socket said since the last NOTIFY was sent
 }
 
-// notice is a NOTIFY for the newest serial of a zone.
-type notice struct {
-	msg     *dns.Msg
-	serial  uint32
-	sent    time.Time // last
-	due     time.Time // when to send it, or send it again
-	wait    time.Duration
-	waiting bool // for the response to what was sent last
-	failed  bool // at least once since the zone's last acknowledgement
-	acked   bool
-}
-
-type response struct {
-	msg *dns.Msg
-	err error
-}
-
-// Waits for a response until a NOTIFY is sent again. RFC 1996, Section 3.6, leaves them to us: a packet
-// that was lost in a failover must not cost much, and a target that is dead for long is asked gently.
-const (
-	firstWait = 250 * time.Millisecond
-	lastWait  = 30 * time.Second
-)
-
-// spacing is the least time between NOTIFYs of new serials of a zone: a burst of changes is told as one.
-const spacing = 50 * time.Millisecond
-
-var errSilent = errors.New("no response")
-
-func newSecondary(n *notifier, target netip.AddrPort) *secondary {
-	return &secondary{owner: n, target: target, notices: map[string]*notice{}, in: make(chan response)}
+func newSecondary(s *Sender, target netip.AddrPort) *secondary {
+	return &secondary{owner: s, target: target, board: s.board(target), notices: map[string]*notice{}, in: make(chan response)}
 }
 
 // run follows the state by level until ctx ends: what is sent is always the newest serial.
@@ -84,6 +55,8 @@ func (s *secondary) run(ctx context.Context) {
 		case <-superseded:
 		case r := <-s.in:
 			s.take(r)
+		case <-s.board.wake:
+			s.tellOnceMore(s.board.takeBehind())
 		case <-again:
 		case <-ctx.Done():
 			return
@@ -101,17 +74,8 @@ func (s *secondary) follow(zones *zone.DB) {
 		if v == nil {
 			continue // another configuration is coming into force
 		}
-		serial := v.Serial
-		last := s.notices[z.Name]
-		if last == nil {
-			last = new(notice)
-		} else if last.serial == serial {
-			continue
-		}
-		m := new(dns.Msg).SetNotify(z.Name)
-		m.Answer = []dns.RR{v.SOA()} // RFC 1996, Section 3.7
-		s.notices[z.Name] = &notice{
-			msg: m, serial: serial, sent: last.sent, due: last.sent.Add(spacing), wait: firstWait, failed: last.failed,
+		if last := s.notices[z.Name]; last == nil || last.serial != v.Serial {
+			s.notices[z.Name] = newNotice(v, last)
 		}
 	}
 }
@@ -161,14 +125,17 @@ func (s *secondary) sendDue(ctx context.Context) (next time.Time) {
 	return next
 }
 
-// send sends a notice. The id stays: a late response to what was sent before is one to this serial too.
 func (s *secondary) send(ctx context.Context, zone string, n *notice, now time.Time) {
 	n.goesOut(now)
 	s.trouble = nil
-	err := s.dial(ctx)
+	wire, err := n.pack(s.owner.key(s.target))
+	if err == nil {
+		s.board.note(zone, func(p *progress) { p.sent, p.refusal = p.sent.raised(n.serial), nil })
+		err = s.dial(ctx)
+	}
 	if err == nil {
 		s.conn.SetWriteDeadline(now.Add(firstWait))
-		err = s.conn.WriteMsg(n.msg)
+		_, err = s.conn.Write(wire)
 	}
 	if err != nil {
 		s.fail(zone, n, err)
@@ -176,23 +143,15 @@ func (s *secondary) send(ctx context.Context, zone string, n *notice, now time.T
 	}
 }
 
-// goesOut notes that the notice is sent now, and when it will be again. The jitter keeps guards that
-// started together from asking together.
-func (n *notice) goesOut(now time.Time) {
-	n.sent, n.due, n.waiting = now, now.Add(n.wait-rand.N(n.wait/4)), true
-	n.wait = min(2*n.wait, lastWait)
-}
-
 // dial opens a socket that hears the target alone, if none is open.
 func (s *secondary) dial(ctx context.Context) error {
 	if s.conn != nil {
 		return nil
 	}
-	c, err := new(net.Dialer).DialContext(ctx, "udp", s.target.String())
+	conn, err := s.owner.dial(ctx, s.target)
 	if err != nil {
 		return err
 	}
-	conn := &dns.Conn{Conn: c, UDPSize: dns.DefaultMsgSize}
 	s.conn = conn
 	s.readers.Go(func() { s.receive(ctx, conn) })
 	return nil
@@ -206,14 +165,18 @@ func (s *secondary) hangUp() {
 }
 
 // receive hands over what comes in until the connection is closed.
-func (s *secondary) receive(ctx context.Context, conn *dns.Conn) {
-	for {
-		m, err := conn.ReadMsg()
+func (s *secondary) receive(ctx context.Context, conn net.Conn) {
+	for buf := make([]byte, dns.DefaultMsgSize); ; {
+		n, err := conn.Read(buf)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+		r := response{msg: new(dns.Msg), wire: bytes.Clone(buf[:n]), err: err}
+		if err == nil {
+			r.err = r.msg.Unpack(r.wire)
+		}
 		select {
-		case s.in <- response{m, err}:
+		case s.in <- r:
 		case <-ctx.Done():
 			return
 		}
@@ -227,35 +190,56 @@ func (s *secondary) take(r response) {
 		return
 	}
 	for zone, n := range s.notices {
+		f, ok, err := n.flightOf(zone, r)
 		switch {
-		case n.acked || !n.answeredBy(zone, r.msg):
-		case r.msg.Rcode == dns.RcodeSuccess:
-			s.acknowledge(zone, n)
-		case n.waiting:
-			s.fail(zone, n, fmt.Errorf("the response is %s", dns.RcodeToString[r.msg.Rcode]))
+		case !ok:
+		case err == nil && r.msg.Rcode == dns.RcodeSuccess:
+			s.board.note(zone, func(p *progress) { p.acked = p.acked.raised(f.serial) })
+			if f.serial == n.serial && !n.acked {
+				s.acknowledge(zone, n)
+			}
+		case f.serial == n.serial && n.waiting:
+			s.refused(zone, n, cmp.Or(err, errors.New(wordOf(r.msg))))
 		}
 	}
 }
 
-func (n *notice) answeredBy(zone string, m *dns.Msg) bool {
-	return m.Response && m.Opcode == dns.OpcodeNotify && m.Id == n.msg.Id &&
-		(len(m.Question) == 0 || strings.EqualFold(m.Question[0].Name, zone))
-}
-
 func (s *secondary) acknowledge(zone string, n *notice) {
+	wasOut := n.failed
 	n.acked, n.waiting, n.failed = true, false, false
-	s.owner.counts.acknowledged.Add(1)
+	s.owner.acknowledged.Add(1)
+	s.board.note(zone, func(p *progress) { p.refusal, p.trouble = nil, nil })
 	s.owner.log.Debug().Stringer("target", s.target).Str("zone", zone).Uint32("serial", n.serial).Msg("the secondary acknowledges NOTIFY")
 	if s.out && !s.failing() {
 		s.out = false
 		s.owner.log.Info().Stringer("target", s.target).Msg("the secondary acknowledges NOTIFY again")
 	}
+	if wasOut {
+		s.hurry()
+	}
+}
+
+// hurry shortens the waits of what else a secondary that is back has to be told.
+func (s *secondary) hurry() {
+	now := time.Now()
+	for _, n := range s.notices {
+		if soon := now.Add(spacing); !n.acked && n.due.After(soon) {
+			n.due, n.wait = soon, firstWait
+		}
+	}
+}
+
+// refused takes a response that does not acknowledge. The NOTIFY is sent again when it would be without a response.
+func (s *secondary) refused(zone string, n *notice, why error) {
+	s.board.note(zone, func(p *progress) { p.refusal = why })
+	s.fail(zone, n, why)
 }
 
 // fail notes that what was sent last has failed. An outage is told once.
 func (s *secondary) fail(zone string, n *notice, why error) {
 	n.waiting, n.failed = false, true
-	s.owner.counts.failed.Add(1)
+	s.owner.failed.Add(1)
+	s.board.note(zone, func(p *progress) { p.trouble = fmt.Errorf("NOTIFY of %s: %w", zone, why) })
 	level := s.owner.log.Debug()
 	if !s.out {
 		s.out = true
@@ -263,4 +247,20 @@ func (s *secondary) fail(zone string, n *notice, why error) {
 	}
 	level.Err(why).Stringer("target", s.target).Str("zone", zone).Uint32("serial", n.serial).
 		Msg("the secondary does not acknowledge NOTIFY; it is told again until it does")
+}
+
+// tellOnceMore sends NOTIFY again for zones whose serial the secondary has acknowledged and does not have, though it
+// had the time to transfer it.
+func (s *secondary) tellOnceMore(behind map[string]uint32) {
+	now := time.Now()
+	for name, serial := range behind {
+		n := s.notices[name]
+		if n == nil || !n.acked || zone.Newer(serial, n.serial) || now.Sub(n.sent) < n.behind {
+			continue
+		}
+		n.acked, n.due, n.wait = false, now, firstWait
+		n.behind = min(2*n.behind, lastWait)
+		s.owner.log.Debug().Stringer("target", s.target).Str("zone", name).Uint32("serial", n.serial).
+			Msg("the secondary has acknowledged NOTIFY and does not have the serial; it is told once more")
+	}
 }

@@ -1,4 +1,4 @@
-package nameward
+package primary
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/nameward/nameward/plugin/gsstsig"
-	"github.com/nameward/nameward/registry/config"
 )
 
 // agreements are the keys that were agreed on with primaries by GSS-TSIG. Whoever needs one that is being
@@ -45,9 +44,9 @@ const (
 	agreeTimeout = 10 * time.Second
 )
 
-func newAgreements(cfg config.Gate) (*agreements, error) {
+func newAgreements(cfg Config) (*agreements, error) {
 	id := cfg.Identity
-	login := gsstsig.Login{Principal: id.Principal, Keytab: id.Keytab}
+	login := gsstsig.Login{Principal: id.Principal, Keytab: id.Keytab, Password: id.Password}
 	for _, kdc := range id.KDC {
 		login.KDCs = append(login.KDCs, kdc.String())
 	}
@@ -56,7 +55,7 @@ func newAgreements(cfg config.Gate) (*agreements, error) {
 		return nil, err
 	}
 	negotiate := func(ctx context.Context, addr netip.AddrPort) (agreedKey, error) {
-		c, err := initiator.Negotiate(ctx, gsstsig.TCP(addr.String()), id.Services[slices.Index(cfg.Primary, addr)])
+		c, err := initiator.Negotiate(ctx, gsstsig.TCP(addr.String()), id.Services[slices.Index(cfg.Addrs, addr)])
 		if err != nil {
 			return agreedKey{}, err
 		}
