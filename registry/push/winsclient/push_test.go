@@ -322,7 +322,7 @@ func TestDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, begin := &wire{}, time.Now()
 		d := w.driver(config.Target{})
-		for what, call := range map[string]func(context.Context, []*push.Item){"push": d.Push, "verify": d.Verify} {
+		for what, call := range map[string]func(context.Context, []*push.Item){"push": d.Push, "verify": d.Verify, "push again": d.Push} {
 			call(t.Context(), items)
 			if took := time.Since(begin); took > giveUpAfter {
 				t.Errorf("%s took %s", what, took)

@@ -67,8 +67,8 @@ func (r *round) talk(ctx context.Context, about netip.Addr, told bool, exchange 
 	if err := r.window.take(ctx); err != nil {
 		return err
 	}
-	begin := time.Now()
-	free := sync.OnceFunc(func() { r.window.give(time.Since(begin)) })
+	begin, answered := time.Now(), false
+	free := sync.OnceFunc(func() { r.window.give(time.Since(begin), answered) })
 	defer free()
 	if !slices.Contains(r.locals, about) {
 		about = netip.Addr{}
@@ -81,12 +81,15 @@ func (r *round) talk(ctx context.Context, about netip.Addr, told bool, exchange 
 	first := r.window.expected(told)
 	last := max(timeout, first)
 	err = exchange(&nbns.Client{Conn: conn, UnicastTries: int(giveUpAfter / last), UnicastTimeout: last, UnicastFirst: first, Wacked: func() {
+		answered = true
 		r.heard.Store(true)
 		free()
 	}})
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		r.heard.Store(r.heard.Load() || ctx.Err() == nil)
-	} else if !r.heard.Load() {
+	switch silent := errors.Is(err, os.ErrDeadlineExceeded); {
+	case !silent && ctx.Err() == nil:
+		answered = true
+		r.heard.Store(true)
+	case silent && !r.heard.Load():
 		// It would not answer about all the other names either.
 		r.giveUp(fmt.Errorf("%s does not answer", r.server))
 	}

@@ -37,9 +37,9 @@ func (w *window) expected(told bool) time.Duration {
 	defer w.mu.Unlock()
 	d := w.fastest + calm + calm/2
 	if told {
-		d = max(d, min(2*w.usual, mostExpected))
+		d = max(d, 2*w.usual)
 	}
-	return d
+	return min(d, mostExpected)
 }
 
 // wrote takes note of how long the answer to what is written down took.
@@ -65,7 +65,7 @@ func (w *window) take(ctx context.Context) error {
 		if ctx.Err() == nil {
 			return nil
 		}
-		w.give(0)
+		w.give(0, false)
 	case <-ctx.Done():
 		w.leave(turn)
 	}
@@ -85,17 +85,17 @@ func (w *window) leave(turn chan struct{}) {
 	w.next()
 }
 
-// give ends a turn in which the server took so long; 0 says nothing of it.
-func (w *window) give(took time.Duration) {
+// give ends a turn that took so long; 0 says nothing of the server.
+func (w *window) give(took time.Duration, answered bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if took > 0 && (w.fastest == 0 || took < w.fastest) {
+	if answered && (w.fastest == 0 || took < w.fastest) {
 		w.fastest = took
 	}
 	switch now := time.Now(); {
-	case took > w.fastest+calm && now.Sub(w.shrunk) > took: // those that were under way then are no more news
+	case (took > w.fastest+calm || took > 0 && !answered) && now.Sub(w.shrunk) > took: // those that were under way then are no more news
 		w.limit, w.shrunk = max(leastOutstanding, w.limit*3/4), now
-	case took > 0 && took <= w.fastest+calm:
+	case answered && took <= w.fastest+calm:
 		w.limit = min(maxOutstanding, w.limit+0.5)
 	}
 	w.next()

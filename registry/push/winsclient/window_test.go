@@ -44,7 +44,7 @@ func TestWindow(t *testing.T) {
 						took := time.Since(asked)
 						longest = max(longest, took)
 						<-server
-						w.give(took)
+						w.give(took, true)
 					})
 				}
 				wg.Wait()
@@ -73,11 +73,11 @@ func TestWindowEnd(t *testing.T) {
 		if err := <-gone; err == nil {
 			t.Error("a turn after the end")
 		}
-		w.give(0)
+		w.give(0, false)
 		if err := <-waiting; err != nil {
 			t.Error(err)
 		}
-		w.give(0)
+		w.give(0, false)
 		if w.out != 0 || len(w.waiting) != 0 {
 			t.Errorf("%d turns are taken, %d wait", w.out, len(w.waiting))
 		}
