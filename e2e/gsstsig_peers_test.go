@@ -87,8 +87,8 @@ func TestGSSBind(t *testing.T) {
 	}
 }
 
-// signedController provisions a domain with Samba and starts its KDC and name server.
-func (h *Host) signedController(t *testing.T, addr string) (conf string) {
+// signedController provisions a domain with Samba whose KDC and name server are to run, and more services of it.
+func (h *Host) signedController(t *testing.T, addr string, services ...string) (conf string) {
 	t.Helper()
 	dir := h.lab.path("dc-" + h.name)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
@@ -111,7 +111,8 @@ func (h *Host) signedController(t *testing.T, addr string) (conf string) {
 	kept := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(l string) bool {
 		return strings.Contains(l, "server services") || strings.Contains(l, "dns forwarder")
 	})
-	more := "[global]\nserver services = rpc, ldap, cldap, kdc, dns\nlog file = " + dir + "/log\ndns update command = /bin/true\n"
+	services = append([]string{"rpc", "ldap", "cldap", "kdc", "dns"}, services...)
+	more := "[global]\nserver services = " + strings.Join(services, ", ") + "\nlog file = " + dir + "/log\ndns update command = /bin/true\n"
 	for _, key := range []string{"pid directory", "ncalrpc dir", "winbindd socket directory", "ntp signd socket directory"} {
 		more += fmt.Sprintf("%s = %s\n", key, run)
 	}

@@ -20,6 +20,7 @@ type Nameward struct {
 	host   *Host
 	args   []string
 	config string // its nameward.yaml
+	addr   string // where it answers DNS
 	socket string
 	*control.Client
 }
@@ -59,7 +60,7 @@ func (n *Nameward) expand(corefile string) string {
 func (h *Host) newNameward(world string) *Nameward {
 	socket := h.lab.path("run", "control.sock")
 	return &Nameward{
-		host: h, config: h.lab.write("nameward.yaml", world+place), socket: socket, Client: control.NewClient(socket),
+		host: h, config: h.lab.write("nameward.yaml", world+place), addr: guardAddr, socket: socket, Client: control.NewClient(socket),
 	}
 }
 
@@ -101,7 +102,7 @@ func (n *Nameward) answers() bool {
 	if _, err := n.Status(ctx); err != nil {
 		return false
 	}
-	conn, err := n.host.dial("tcp", guardAddr+":53")
+	conn, err := n.host.dial("tcp", n.addr+":53")
 	if err != nil {
 		return false
 	}

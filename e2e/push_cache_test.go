@@ -20,8 +20,9 @@ func cacheWorld(targets string) string {
 	return world + "push:\n  targets:\n" + targets
 }
 
-// unbound starts a resolver that asks the guard. Its control channel is a socket in its directory, or over TLS.
-func (h *Host) unbound(t *testing.T, name, addr string, port int, control string) (dir string) {
+// unbound starts a resolver that asks the guard, and others for more zones: "e2e.example. 192.0.2.5". Its control channel is a
+// socket in its directory, or over TLS.
+func (h *Host) unbound(t *testing.T, name, addr string, port int, control string, more ...string) (dir string) {
 	t.Helper()
 	dir = h.lab.path("unbound-" + name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -33,9 +34,11 @@ func (h *Host) unbound(t *testing.T, name, addr string, port int, control string
 		h.run(t, "unbound-control-setup", "-d", dir)
 		control = fmt.Sprintf("control-interface: %s\n control-port: 8953\n server-key-file: %[2]s/unbound_server.key\n server-cert-file: %[2]s/unbound_server.pem\n control-key-file: %[2]s/unbound_control.key\n control-cert-file: %[2]s/unbound_control.pem", control, dir)
 	}
-	stubs := ""
-	for _, zone := range []string{"corp.example.", "2.0.192.in-addr.arpa."} {
-		stubs += fmt.Sprintf("stub-zone:\n name: %q\n stub-addr: %s\n", zone, guardAddr)
+	stubs, local := "", ""
+	for _, z := range append([]string{"corp.example. " + guardAddr, "2.0.192.in-addr.arpa. " + guardAddr}, more...) {
+		zone, server, _ := strings.Cut(z, " ")
+		stubs += fmt.Sprintf("stub-zone:\n name: %q\n stub-addr: %s\n", zone, server)
+		local += fmt.Sprintf(" local-zone: %q nodefault\n", zone)
 	}
 	conf := h.lab.write("unbound-"+name+"/unbound.conf", fmt.Sprintf(`server:
  interface: %s@%d
@@ -47,11 +50,10 @@ func (h *Host) unbound(t *testing.T, name, addr string, port int, control string
  use-syslog: no
  module-config: "iterator"
  do-ip6: no
- local-zone: "2.0.192.in-addr.arpa." nodefault
-remote-control:
+%sremote-control:
  control-enable: yes
  %s
-%s`, addr, port, dir, control, stubs))
+%s`, addr, port, dir, local, control, stubs))
 	h.start(t, "unbound", "-d", "-c", conf)
 	return dir
 }

@@ -20,6 +20,13 @@ import (
 func (h *Host) winsPartner(t *testing.T, addr string, pullInterval int) (conf string) {
 	t.Helper()
 	conf = h.provision(t, "DC1", addr, "server services = nbt wrepl", "wins support = yes", "dns proxy = no", "winsdb:local_owner = "+addr)
+	h.knowsPartner(t, conf, pullInterval)
+	return conf
+}
+
+// knowsPartner writes nameward into the list of partners.
+func (h *Host) knowsPartner(t *testing.T, conf string, pullInterval int) {
+	t.Helper()
 	dir := strings.TrimSuffix(conf, "/etc/smb.conf")
 	ldif := h.lab.write("partner.ldif", fmt.Sprintf(`dn: CN=GUARD,CN=PARTNERS
 objectClass: wreplPartner
@@ -32,7 +39,6 @@ pushChangeCount: 1
 pushUseInform: 1
 `, guardAddr, pullInterval))
 	h.run(t, "ldbadd", "-H", dir+"/private/wins_config.ldb", ldif)
-	return conf
 }
 
 const mailbox = `clusters:

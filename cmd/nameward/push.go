@@ -158,7 +158,7 @@ func after(from, to time.Time) string {
 	if to.IsZero() {
 		return "-"
 	}
-	return shortTime(to.Sub(from))
+	return shortTime(max(0, to.Sub(from))) // the clock may have been set between them
 }
 
 // shortTime prints a duration with three digits.

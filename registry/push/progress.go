@@ -69,6 +69,7 @@ func (w *worker) progress(change uint64, roles []string) Progress {
 func (p *Pusher) Wait(ctx context.Context, change uint64, roles []string, quorum int) ([]Progress, bool) {
 	for {
 		changed := p.Ledger.Changed()
+		hasBegun := p.hasBegun() // before it is looked who there is
 		now := p.Progress(change, roles)
 		done := 0
 		for i := range now {
@@ -76,7 +77,7 @@ func (p *Pusher) Wait(ctx context.Context, change uint64, roles []string, quorum
 				done++
 			}
 		}
-		if done == len(now) || quorum > 0 && done >= quorum {
+		if hasBegun && done == len(now) || quorum > 0 && done >= quorum {
 			return now, true
 		}
 		select {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/registry"
 )
@@ -38,6 +39,26 @@ func TestDelivery(t *testing.T) {
 		d := l.row("b", "mail")
 		check(t, "times", "10ms 41ms 73ms 1 2", fmt.Sprint(d.Acked.Sub(d.Moved), " ", d.LastStale.Sub(d.Moved), " ", d.Verified.Sub(d.Moved), " ", d.Tries, " ", d.Epoch))
 		check(t, "told", "[192.0.2.2]", fmt.Sprint(d.Told))
+	})
+}
+
+// TestWaitAtStart: who waits before the targets are there waits for them.
+func TestWaitAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, world("mail"))
+		defer l.stopReg()
+		ledger, err := OpenLedger(l.journal, zerolog.Nop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.pusher = &Pusher{Ledger: ledger, Snapshot: l.reg.Snapshot, Log: zerolog.Nop()}
+		l.pusher.Configure([]Target{{Name: "a", Driver: &peer{slow: time.Millisecond}}})
+		waited := make(chan string, 1)
+		go func() { waited <- l.wait(0, time.Minute, 0, "mail") }()
+		time.Sleep(time.Second)
+		defer l.background(ledger.Run)()
+		defer l.background(l.pusher.Run)()
+		check(t, "progress", "a 1/1 verified 1ms\ntrue", <-waited)
 	})
 }
 
@@ -275,9 +296,28 @@ func TestStandby(t *testing.T) {
 		check(t, "pushes", 0, len(a.pushed()))
 		leads = true
 		close(changed)
-		changed = nil
+		changed = make(chan struct{})
 		synctest.Wait()
 		check(t, "pushes", []string{"mail [192.0.2.2] @2"}, a.pushed())
+
+		// Who leads no longer says no word more, and begins anew when it leads again.
+		a.mu.Lock()
+		a.slow = 2 * time.Second
+		a.mu.Unlock()
+		l.move("mail", "n1")
+		time.Sleep(time.Second)
+		check(t, "the push under way", Sent, l.row("a", "mail").Stage)
+		leads = false
+		lost := changed
+		changed = make(chan struct{})
+		close(lost)
+		time.Sleep(time.Minute)
+		check(t, "pushes of one that leads no longer", 1, len(a.pushed()))
+		leads = true
+		close(changed)
+		changed = nil
+		time.Sleep(3 * time.Second)
+		check(t, "pushes", []string{"mail [192.0.2.1] @3"}, a.pushed()[1:])
 	})
 }
 

@@ -80,7 +80,15 @@ func (p *Pusher) begin() ([]Target, <-chan struct{}) {
 	}
 	p.meters = meters
 	p.Ledger.keepOnly(func(target, _ string) bool { return meters[target] != nil })
+	p.Ledger.touch()
 	return p.targets, p.renewed
+}
+
+// hasBegun reports whether there are workers, if only for no target.
+func (p *Pusher) hasBegun() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.meters != nil
 }
 
 func (p *Pusher) leads() (bool, <-chan struct{}) {

@@ -86,8 +86,11 @@ func (w *worker) run(ctx context.Context) {
 		w.follow(snap)
 		leads, changed := w.leads()
 		var timer <-chan time.Time
-		if leads && w.job == nil {
+		switch {
+		case leads && w.job == nil:
 			w.start(ctx)
+		case !leads && w.job != nil:
+			w.abandon() // what it says late could come after the next guard's word
 		}
 		if at := w.next(); leads && w.job == nil && !at.IsZero() {
 			timer = time.After(time.Until(at))
@@ -167,8 +170,9 @@ func (w *worker) consider(snap *registry.Snapshot, role *registry.RoleState) {
 	next.item = w.item(snap, role, next.id, row.Told)
 	w.put(name, next)
 	moved := time.Now()
-	if role.Changed.After(w.looked) && w.snap != nil {
-		moved = role.Changed // else it is another thing that is new, or long ago
+	// Else it is another thing that is new, or long ago, or the clock was set back since the state was stored.
+	if w.snap != nil && role.Changed.After(w.looked) && role.Changed.Before(moved) {
+		moved = role.Changed
 	}
 	superseded := w.ledger.queue(Delivery{
 		Target: w.Name, Role: name, Change: snap.Change, Epoch: role.Epoch, Content: content, Addrs: role.Addrs(), Moved: moved,
@@ -289,9 +293,14 @@ func (w *worker) overtake() {
 		return false
 	}
 	if !slices.ContainsFunc(w.job.tasks, counts) || w.job.do == verify && waits() {
-		w.job.overtaken = true
-		w.job.cancel()
+		w.abandon()
 	}
+}
+
+// abandon ends the call under way.
+func (w *worker) abandon() {
+	w.job.overtaken = true
+	w.job.cancel()
 }
 
 // start calls the driver for what is due.
@@ -377,6 +386,8 @@ func (w *worker) take(j *job) {
 		// Those that failed together come back together, but not with those of other guards.
 		t.early = some
 		switch stage, _, why := t.item.Stage(); {
+		case j.do == push && j.overtaken && stage != Acked: // this guard led no longer
+			t.due = now
 		case j.do == push:
 			w.pushed(t, stage, why, now)
 		case t.do == push: // somebody wants it to be told meanwhile

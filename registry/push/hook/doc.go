@@ -6,5 +6,8 @@
 // program alone is ended. Its standard output goes nowhere. Of its standard error the last line becomes the reason of a
 // failure.
 //
+// On Linux the program is ended, too, when nameward is killed. Elsewhere, and where it has started others, what it does may
+// come late then: it does well to leave an epoch alone that is less than one that it has seen.
+//
 // [notice]: https://pkg.go.dev/github.com/nameward/nameward/registry/push/notice
 package hook

@@ -8,8 +8,6 @@ import (
 	"time"
 )
 
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
-
 // end ends the group that the process leads. It returns when the process is gone; done tells.
 func end(p *os.Process, done <-chan error) {
 	_ = syscall.Kill(-p.Pid, syscall.SIGTERM) // an error says that it is gone already

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"time"
 
 	"github.com/nameward/nameward/registry"
@@ -61,6 +62,9 @@ const (
 
 // run is nil when the program ends by itself with exit code 0.
 func (d *Driver) run(ctx context.Context, input []byte) error {
+	// The program lives as long as the thread that starts it, where the system can do that.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	// The context of exec.Cmd knows the program only, and end has the whole group in mind.
 	cmd := exec.Command(d.command[0], d.command[1:]...)
 	var said tail
