@@ -67,6 +67,8 @@ type pushLab struct {
 
 	// Parts of the configuration.
 	list, notify, partner string
+	// later starts a secondary, which is not patient with a primary that is not there yet.
+	later func(context.Context) error
 }
 
 // pushEach measures each kind of target for itself.
@@ -77,6 +79,12 @@ func (b *bench) pushEach(ctx context.Context) error {
 	}
 	// The servers have ended before their namespaces go.
 	defer ns.remove()
+	for i, server := range ns.servers {
+		// WINS servers are spoken to from the nodes' addresses, which are in the network of one of them.
+		if err := ip(ctx, fmt.Sprintf("-n %s route add default via %s", server, clientAddr(i))); err != nil {
+			return err
+		}
+	}
 	dir, err := os.MkdirTemp(b.dir, "push")
 	if err != nil {
 		return err
@@ -121,6 +129,11 @@ func (l *pushLab) start(ctx context.Context) error {
 	}
 	if err := l.startGuard(ctx); err != nil {
 		return err
+	}
+	if l.later != nil {
+		if err := l.later(ctx); err != nil {
+			return err
+		}
 	}
 	reply, err := l.wait(ctx, 0)
 	if err != nil {

@@ -254,22 +254,28 @@ func (l *pushLab) replicated(name int, began time.Time) (took time.Duration, err
 }
 
 // inside calls do in a namespace: sockets that it opens stay there.
-func inside(ns string, do func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine, and nobody else gets into the namespace.
-		runtime.LockOSThread()
-		f, err := os.Open(filepath.Join("/run/netns", ns))
-		if err != nil {
-			done <- err
+func inside(ns string, do func() error) (err error) {
+	runtime.LockOSThread()
+	here, err := os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	there, err := os.Open(filepath.Join("/run/netns", ns))
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("entering %s: %w", ns, err)
+	}
+	defer func() {
+		// The thread is not ended instead, with all that it started and that is to end with it.
+		if back := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET); back != nil {
+			err = errors.Join(err, fmt.Errorf("leaving %s: %w", ns, back))
 			return
 		}
-		defer f.Close()
-		if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("entering %s: %w", ns, err)
-			return
-		}
-		done <- do()
+		runtime.UnlockOSThread()
 	}()
-	return <-done
+	return do()
 }

@@ -36,7 +36,8 @@ type pushCrowd struct {
 	roles     []string
 	holder    int
 
-	notify, list, dead string // parts of the configuration
+	notify, list, dead string                        // parts of the configuration
+	secondaries        []func(context.Context) error // they start when nameward does first; nil afterwards
 	figures            [2]crowdFigures
 }
 
@@ -98,19 +99,25 @@ func (c *pushCrowd) prepare(ctx context.Context, mute string) (err error) {
 		return fmt.Sprintf("    - {name: %s, update: {zone: %s, primary: [%q], key: %s}}\n", name, pushZone, at, key)
 	}
 	var told []string
-	for i := range manySecondaries + manyPrimaries {
-		zones := primaryZone(pushZone)
-		if i < manySecondaries {
-			zones = secondaryZone(c.dns)
-		}
-		at, err := c.bind(ctx, i, zones)
+	for i := range manySecondaries {
+		at, err := freePort()
 		if err != nil {
 			return err
 		}
-		if i < manySecondaries {
-			told = append(told, fmt.Sprintf("{address: %q, name: secondary-%d}", at, i))
-		} else {
-			c.list += update(fmt.Sprintf("primary-%d", i-manySecondaries), at.String())
+		told = append(told, fmt.Sprintf("{address: %q, name: secondary-%d}", at, i))
+		c.secondaries = append(c.secondaries, func(ctx context.Context) error {
+			return c.bind(ctx, fmt.Sprintf("secondary-%d", i), at, secondaryZone(c.dns))
+		})
+	}
+	for i := range manyPrimaries {
+		at, err := freePort()
+		if err != nil {
+			return err
+		}
+		name := fmt.Sprintf("primary-%d", i)
+		c.list += update(name, at.String())
+		if err := c.bind(ctx, name, at, primaryZone(pushZone)); err != nil {
+			return err
 		}
 	}
 	c.list += "    - {name: hook-0, hook: {command: [/bin/true]}}\n"
@@ -118,23 +125,20 @@ func (c *pushCrowd) prepare(ctx context.Context, mute string) (err error) {
 	return nil
 }
 
-func (c *pushCrowd) bind(ctx context.Context, number int, zones string) (at netip.AddrPort, err error) {
-	if at, err = freePort(); err != nil {
-		return at, err
-	}
-	dir := c.path(fmt.Sprintf("bind-%d", number))
+func (c *pushCrowd) bind(ctx context.Context, name string, at netip.AddrPort, zones string) error {
+	dir := c.path(name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return at, err
+		return err
 	}
 	conf := filepath.Join(dir, "named.conf")
 	if err := write(map[string]string{conf: namedOptions(dir, at) + zones, filepath.Join(dir, "zone"): emptyZone}); err != nil {
-		return at, err
+		return err
 	}
 	p, err := launch(ctx, anyCore, filepath.Join(dir, "out"), "named", "-f", "-n", "1", "-c", conf)
 	if err == nil {
 		c.processes = append(c.processes, p)
 	}
-	return at, err
+	return err
 }
 
 // startGuard runs nameward, with the dead target or without it, and waits until the others have every role.
@@ -165,6 +169,12 @@ func (c *pushCrowd) startGuard(ctx context.Context, withDead bool) (err error) {
 		_, err := c.client.Status(ctx, pushctl.Filter{Role: c.roles[0]})
 		return err
 	})
+	for _, start := range c.secondaries {
+		if err == nil {
+			err = start(ctx)
+		}
+	}
+	c.secondaries = nil
 	if err == nil {
 		_, err = c.wait(ctx, 0)
 	}

@@ -108,9 +108,15 @@ func primaryZone(name string) string {
 		updateKey, updateSecret, strings.TrimSuffix(name, "."))
 }
 
-func (l *pushLab) bindSecondary(ctx context.Context) error {
+func (l *pushLab) bindSecondary(context.Context) error {
+	if err := needNamed(); err != nil {
+		return err
+	}
 	l.notify = fmt.Sprintf(", notify: [{address: %q, name: %s}]", beside(5301), targetNotify)
-	return l.bind(ctx, "bind-secondary", beside(5301), secondaryZone(beside(53)))
+	l.later = func(ctx context.Context) error {
+		return l.bind(ctx, "bind-secondary", beside(5301), secondaryZone(beside(53)))
+	}
+	return nil
 }
 
 func (l *pushLab) bindPrimary(ctx context.Context) error {
