@@ -31,7 +31,7 @@ func (h *Host) unbound(t *testing.T, name, addr string, port int, control string
 		control = "control-interface: " + dir + "/ctl"
 	} else {
 		h.run(t, "unbound-control-setup", "-d", dir)
-		control = fmt.Sprintf("control-interface: %s\n server-key-file: %[2]s/unbound_server.key\n server-cert-file: %[2]s/unbound_server.pem\n control-key-file: %[2]s/unbound_control.key\n control-cert-file: %[2]s/unbound_control.pem", control, dir)
+		control = fmt.Sprintf("control-interface: %s\n control-port: 8953\n server-key-file: %[2]s/unbound_server.key\n server-cert-file: %[2]s/unbound_server.pem\n control-key-file: %[2]s/unbound_control.key\n control-cert-file: %[2]s/unbound_control.pem", control, dir)
 	}
 	stubs := ""
 	for _, zone := range []string{"corp.example.", "2.0.192.in-addr.arpa."} {
@@ -70,10 +70,10 @@ include %q;
 controls { inet %s port 953 allow { any; } keys { "rndc-key"; }; };
 options {
 	directory %q; pid-file "named.pid"; session-keyfile "session.key";
-	listen-on port 53 { %[2]s; }; listen-on-v6 { none; };
+	listen-on port 53 { %s; }; listen-on-v6 { none; };
 	recursion yes; allow-recursion { any; }; allow-query-cache { any; }; dnssec-validation no; empty-zones-enable no;
 };
-%s`, key, addr, dir, zones))
+%s`, key, addr, dir, addr, zones))
 	h.startIn(t, dir, "named", "-g", "-4", "-n", "1", "-c", conf)
 	return key
 }
@@ -94,7 +94,7 @@ func TestPushCaches(t *testing.T) {
 	l := newLab(t)
 	guard, far, bind := l.host("guard", guardAddr), l.host("far", "192.0.2.61"), l.host("bind", bindAddr)
 	socket := guard.unbound(t, "socket", "127.0.0.1", 5301, "")
-	tls := far.unbound(t, "tls", "192.0.2.61", 53, "192.0.2.61@8953")
+	tls := far.unbound(t, "tls", "192.0.2.61", 53, "192.0.2.61")
 	guard.unbound(t, "untold", "127.0.0.1", 5305, "")
 	key := bind.cachingNamed(t, bindAddr)
 	pid := l.path("dnsmasq.pid")
@@ -105,10 +105,6 @@ func TestPushCaches(t *testing.T) {
 	if err := os.Chmod(apiKey, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	guard.start(t, "pdns_recursor", "--config-dir="+recursor, "--socket-dir="+recursor, "--daemon=no", "--local-address=127.0.0.1:5304", "--threads=1",
-		"--forward-zones=corp.example="+guardAddr+",2.0.192.in-addr.arpa="+guardAddr, "--dont-query=", "--dnssec=off", "--security-poll-suffix=", "--export-etc-hosts=no",
-		"--webserver=yes", "--webserver-address=127.0.0.1", "--webserver-port=8082", "--api-key=s3cret", "--allow-from=127.0.0.0/8")
-
 	n := guard.nameward(t, cacheWorld(fmt.Sprintf(`
     - {name: unbound, cache: {kind: unbound, control: %s/ctl, server: "127.0.0.1:5301"}}
     - {name: unbound-tls, cache: {kind: unbound, control: "192.0.2.61:8953", key: %[2]s/unbound_control.key, cert: %[2]s/unbound_control.pem, ca: %[2]s/unbound_server.pem, server: "192.0.2.61:53"}}
@@ -116,6 +112,11 @@ func TestPushCaches(t *testing.T) {
     - {name: dnsmasq, cache: {kind: dnsmasq, control: %[5]s, server: "127.0.0.1:5303"}}
     - {name: powerdns, cache: {kind: powerdns, key: %[6]s, server: "127.0.0.1:5304"}}
 `, socket, tls, bindAddr, key, pid, apiKey)))
+
+	// It does not ask a server for a name for a minute that did not answer for it once, so that nameward has to be up.
+	guard.start(t, "pdns_recursor", "--config-dir="+recursor, "--socket-dir="+recursor, "--daemon=no", "--local-address=127.0.0.1:5304", "--threads=1",
+		"--forward-zones=corp.example="+guardAddr+",2.0.192.in-addr.arpa="+guardAddr, "--dont-query=", "--dnssec=off", "--security-poll-suffix=", "--export-etc-hosts=no",
+		"--webserver=yes", "--webserver-address=127.0.0.1", "--webserver-port=8082", "--api-key=s3cret", "--allow-from=127.0.0.0/8")
 
 	caches := map[string]*Asker{
 		"unbound": guard.askerAt(t, "127.0.0.1", 5301), "unbound-tls": guard.askerAt(t, "192.0.2.61", 53), "bind": guard.askerAt(t, bindAddr, 53),

@@ -145,12 +145,16 @@ type peer struct {
 	slow     time.Duration // of a push
 	settles  time.Duration // from the acknowledgement until it answers right
 	newer    bool
+	taken    []netip.Addr // stands there and is not to be written over; nil: nothing
 	isClosed bool
-	most     int // items in one push
+	hidden   bool // no role is for it
+	most     int  // items in one push
 }
 
 func (p *peer) Content(_ *registry.Snapshot, role *registry.RoleState) string {
-	if role.Role.Name == "private" {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if role.Role.Name == "private" || p.hidden {
 		return ""
 	}
 	return fmt.Sprint(role.Role.DNS, role.TTL, role.Addrs())
@@ -158,7 +162,7 @@ func (p *peer) Content(_ *registry.Snapshot, role *registry.RoleState) string {
 
 func (p *peer) Push(ctx context.Context, items []*Item) {
 	p.mu.Lock()
-	down, slow, newer := p.down, p.slow, p.newer
+	down, slow, newer, taken := p.down, p.slow, p.newer, p.taken
 	p.most = max(p.most, len(items))
 	p.mu.Unlock()
 	for _, it := range items {
@@ -173,6 +177,8 @@ func (p *peer) Push(ctx context.Context, items []*Item) {
 		switch {
 		case down:
 			it.Fail(errDown)
+		case taken != nil:
+			it.Foreign(taken)
 		case newer:
 			it.Fail(fmt.Errorf("epoch 9 is there: %w", ErrNewer))
 		default:
@@ -228,6 +234,12 @@ func (p *peer) setDown(down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.down = down
+}
+
+func (p *peer) hide(hidden bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hidden = hidden
 }
 
 func (p *peer) pushed() []string {

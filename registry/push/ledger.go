@@ -206,6 +206,16 @@ func (l *Ledger) keepOnly(wanted func(target, role string) bool) {
 	}
 }
 
+// drop takes a row out, if there is one.
+func (l *Ledger) drop(k key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.rows[k]; ok {
+		delete(l.rows, k)
+		l.mark(k)
+	}
+}
+
 // isSaved reports whether the last word about a row is on stable storage, as far as that takes anything.
 func (l *Ledger) isSaved(k key) bool {
 	l.mu.Lock()

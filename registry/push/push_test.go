@@ -167,6 +167,24 @@ func TestNewer(t *testing.T) {
 	})
 }
 
+// TestTaken: what a driver does not write over is told, and once it is gone the target is told.
+func TestTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, world("mail"))
+		a := &peer{taken: []netip.Addr{netip.MustParseAddr("203.0.113.9")}}
+		l.start(Target{Name: "a", Driver: a})
+		defer l.end()
+		time.Sleep(time.Minute)
+		d := l.row("a", "mail")
+		check(t, "delivery", "foreign [203.0.113.9]", fmt.Sprint(d.Stage, " ", d.Found))
+		a.mu.Lock()
+		a.taken = nil
+		a.mu.Unlock()
+		time.Sleep(2 * lastWait)
+		check(t, "delivery", "verified", l.row("a", "mail").Stage.String())
+	})
+}
+
 func TestKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, world("mail", "web"))
@@ -364,5 +382,23 @@ func TestCheckInTurns(t *testing.T) {
 		check(t, "stale after a turn", maxChecked+1, stale())
 		time.Sleep(2 * time.Minute)
 		check(t, "stale after three turns", 0, stale())
+	})
+}
+
+// TestComesBack: a role that was not for the target for a while is told anew.
+func TestComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, world("mail"))
+		a := &peer{}
+		l.start(Target{Name: "a", Driver: a})
+		defer l.end()
+		a.hide(true)
+		l.move("mail", "n2")
+		time.Sleep(time.Second)
+		check(t, "rows", 0, len(l.ledger.Rows()))
+		a.hide(false)
+		l.move("mail", "n1")
+		time.Sleep(time.Second)
+		check(t, "pushes", []string{"mail [192.0.2.1] @1", "mail [192.0.2.1] @3"}, a.pushed())
 	})
 }

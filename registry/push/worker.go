@@ -146,7 +146,12 @@ func (w *worker) forget(snap *registry.Snapshot) {
 // consider looks whether the target has to be told of a role.
 func (w *worker) consider(snap *registry.Snapshot, role *registry.RoleState) {
 	name, content := role.Role.Name, w.content(snap, role)
-	if content == "" || role.Unknown() {
+	switch {
+	case content == "":
+		w.put(name, nil) // when it comes back it is told anew
+		w.ledger.drop(key{w.Name, name})
+		return
+	case role.Unknown():
 		return
 	}
 	row, known := w.ledger.Row(w.Name, name)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -58,6 +59,12 @@ func (*Driver) Content(_ *registry.Snapshot, role *registry.RoleState) string {
 	}
 	return strings.Join(role.Role.DNS, " ") + " at " + strings.Join(addrs, " ")
 }
+
+// patience is for thousands of names over a connection each.
+const patience = 30 * time.Second
+
+// Patience implements push.Patient.
+func (*Driver) Patience() time.Duration { return patience }
 
 // Push has the names of all items forgotten.
 func (d *Driver) Push(ctx context.Context, items []*push.Item) {

@@ -9,7 +9,8 @@
 //
 // How each is told:
 //
-//	unbound   "flush NAME" of unbound-control, over its socket or TLS; a connection for each name
+//	unbound   "flush NAME" of unbound-control, over its socket or TLS; a connection for each name, which
+//	          with TLS takes some 15 ms
 //	bind      "flushname NAME [VIEW]" of rndc, all names over one connection
 //	dnsmasq   SIGHUP: the whole cache. The process is held by a handle while it is looked at, so that no other gets the signal; Linux
 //	powerdns  PUT .../cache/flush of the recursor's HTTP API
