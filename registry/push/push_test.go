@@ -273,9 +273,10 @@ func TestStandby(t *testing.T) {
 		l.move("mail", "n2")
 		time.Sleep(time.Minute)
 		check(t, "pushes", 0, len(a.pushed()))
-		leads = true
-		close(changed)
-		changed = nil
+		synctest.Wait()
+		was := changed
+		leads, changed = true, nil
+		close(was)
 		synctest.Wait()
 		check(t, "pushes", []string{"mail [192.0.2.2] @2"}, a.pushed())
 	})
