@@ -27,10 +27,11 @@ type Ledger struct {
 	mu      sync.Mutex
 	rows    map[key]Delivery
 	stages  map[string]*stageCounts // of rows, by target
-	history []Delivery // the latest last
+	history []Delivery              // the latest last
 	dirty   map[key]uint64
 	edits   uint64 // numbers what is dirty
 	closed  []Delivery
+	past    uint64        // how many were in closed before those that are
 	failed  error         // why it cannot be saved
 	seq     uint64        // of the last batch; 0: there is none since the start
 	moved   chan struct{} // closed with the next edit; nil: nobody waits
@@ -143,13 +144,19 @@ func (l *Ledger) touch() {
 	l.announce()
 }
 
-// edit changes a row, if there is one, unless change says that nothing is different.
+// edit changes a row, if there is one. When change says that what is different is not worth the disk, it is not saved
+// before something else is.
 func (l *Ledger) edit(k key, change func(*Delivery) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d, ok := l.rows[k]
-	if ok && change(&d) {
+	switch {
+	case !ok:
+	case change(&d):
 		l.put(d)
+	default:
+		l.set(d)
+		l.announce()
 	}
 }
 
@@ -231,8 +238,18 @@ func (l *Ledger) queue(d Delivery) (superseded bool) {
 // close notes a delivery that is over. It is called with mu held.
 func (l *Ledger) close(d Delivery) {
 	l.remember(d)
-	l.closed = append(l.closed, d)
+	if l.closed = append(l.closed, d); len(l.closed) >= 2*historyLen {
+		l.forget(l.past + historyLen) // more are not kept anyway
+	}
 	l.wake()
+}
+
+// forget drops what was closed up to a number, counted from the start. It is called with mu held.
+func (l *Ledger) forget(until uint64) {
+	if until > l.past {
+		l.closed = slices.Clone(l.closed[until-l.past:])
+		l.past = until
+	}
 }
 
 // keepOnly takes out the rows of other targets and roles than those that are wanted.
@@ -319,7 +336,7 @@ func (l *Ledger) save() {
 type unsaved struct {
 	entry
 	key  key
-	edit uint64 // of a row or what is gone; 0 for what is closed
+	edit uint64 // of a row or what is gone; of what is closed its number
 }
 
 // maxUnsaved is how many entries are looked at for one batch.
@@ -344,13 +361,13 @@ func (l *Ledger) due() (list []unsaved, more bool) {
 		if len(list) == maxUnsaved {
 			return list, true
 		}
-		list = append(list, unsaved{entry: entry{Closed: &l.closed[i]}})
+		list = append(list, unsaved{entry: entry{Closed: &l.closed[i]}, edit: l.past + uint64(i) + 1})
 	}
 	return list, false
 }
 
-// batch is what is to be saved, with the edits that it has and how many of the closed.
-func (l *Ledger) batch() (batch []byte, saved map[key]uint64, closed int, more bool) {
+// batch is what is to be saved, with the edits that it has and the number of the last that is closed.
+func (l *Ledger) batch() (batch []byte, saved map[key]uint64, closed uint64, more bool) {
 	list, more := l.due()
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -363,7 +380,7 @@ func (l *Ledger) batch() (batch []byte, saved map[key]uint64, closed int, more b
 			panic(err) // plain data
 		}
 		if list[i].Closed != nil {
-			closed++
+			closed = list[i].edit
 		} else {
 			saved[list[i].key] = list[i].edit
 		}
@@ -371,7 +388,7 @@ func (l *Ledger) batch() (batch []byte, saved map[key]uint64, closed int, more b
 	return b.Bytes(), saved, closed, more
 }
 
-func (l *Ledger) saved(seq uint64, saved map[key]uint64, closed int, err error) {
+func (l *Ledger) saved(seq uint64, saved map[key]uint64, closed uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -391,9 +408,7 @@ func (l *Ledger) saved(seq uint64, saved map[key]uint64, closed int, err error) 
 		if len(l.dirty) == 0 {
 			l.dirty = map[key]uint64{} // to look through a map costs what it held at its largest
 		}
-		l.closed = slices.Clone(l.closed[closed:])
-	} else if len(l.closed) > historyLen {
-		l.closed = slices.Clone(l.closed[len(l.closed)-historyLen:])
+		l.forget(closed)
 	}
 	l.announce()
 }

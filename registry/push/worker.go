@@ -245,7 +245,7 @@ func (w *worker) reached(k key, id uint64, it *Item, s Stage) {
 		if d.id != id {
 			return s == Acked
 		}
-		isDone, isSame := d.IsDone(), d.Stage == Verified && s == Verified
+		isDone, isSame := d.IsDone(), d.Stage == Verified && s == Verified || d.failsAgain(s, why)
 		d.reach(s, now, found, why)
 		if !isDone && d.IsDone() {
 			settled = *d
@@ -256,6 +256,12 @@ func (w *worker) reached(k key, id uint64, it *Item, s Stage) {
 	if settled.Target != "" {
 		w.meter.settled(&settled)
 	}
+}
+
+// failsAgain reports whether a stage is part of one more try, of which nothing else is known than of the last. A dead
+// target has them for every role every few seconds.
+func (d *Delivery) failsAgain(s Stage, why error) bool {
+	return d.Why != "" && (s == Sent || s == Failed && why.Error() == d.Why)
 }
 
 // reach notes a stage.
