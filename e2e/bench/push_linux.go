@@ -177,7 +177,10 @@ push:
 		if err := guard.ended(); err != nil {
 			return err
 		}
-		_, err := l.client.Status(ctx, pushctl.Filter{})
+		st, err := l.client.Status(ctx, pushctl.Filter{})
+		if err == nil && len(st.Targets) < len(l.targets) {
+			err = fmt.Errorf("%d targets are followed", len(st.Targets))
+		}
 		return err
 	})
 }

@@ -166,7 +166,10 @@ func (c *pushCrowd) startGuard(ctx context.Context, withDead bool) (err error) {
 		if err := c.guard.ended(); err != nil {
 			return err
 		}
-		_, err := c.client.Status(ctx, pushctl.Filter{Role: c.roles[0]})
+		st, err := c.client.Status(ctx, pushctl.Filter{Role: c.roles[0]})
+		if err == nil && len(st.Targets) < manyTargets {
+			err = fmt.Errorf("%d targets are followed", len(st.Targets))
+		}
 		return err
 	})
 	for _, start := range c.secondaries {
