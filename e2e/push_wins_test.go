@@ -29,7 +29,7 @@ const (
 	standbyAddr = "192.0.2.12"
 )
 
-const manyRoles = 100
+const winsRoles = 100
 
 // winsTargetWorld has a role for each of them, and many more that are mute's.
 func winsTargetWorld() string {
@@ -44,7 +44,7 @@ func winsTargetWorld() string {
 	}
 	b.WriteString("      - {name: brief, netbios: [BRIEF], source: {operator: {initial: mute}}}\n")
 	b.WriteString("      - {name: ward, netbios: [WARD], source: {file: ward.role}}\n")
-	for i := range manyRoles {
+	for i := range winsRoles {
 		fmt.Fprintf(&b, "      - {name: r%d, netbios: [R%d], source: {operator: {initial: mute}}}\n", i, i)
 	}
 	return b.String()
@@ -102,7 +102,7 @@ func pushWINS(t *testing.T, peer winsPeer) {
 	s.nameward(t, s.ward, "ward.yaml", winsTargetWorld()+"netbios: {listen: [{address: \""+wardAddr+":137\"}]}\n")
 	s.n = s.guard.nameward(t, winsTargetWorld()+winsTarget)
 	soon(t, "the roles are registered", 60*time.Second, deadAddr+" "+muteAddr+" "+busyAddr+" "+wardAddr, func() string { return s.answers("DEAD", "MUTE", "BUSY", "WARD") })
-	t.Logf("%s has %d names %s after the start", peer.name, 3*(manyRoles+5), s.settled(t, 90*time.Second).Round(time.Millisecond))
+	t.Logf("%s has %d names %s after the start", peer.name, 3*(winsRoles+5), s.settled(t, 90*time.Second).Round(time.Millisecond))
 
 	t.Run("owners", s.owners)
 	t.Run("sidecar", s.sidecar)
@@ -394,7 +394,7 @@ func (s *targetLab) kill(t *testing.T) {
 // many moves them all at once.
 func (s *targetLab) many(t *testing.T) {
 	var roles []string
-	for i := range manyRoles {
+	for i := range winsRoles {
 		roles = append(roles, fmt.Sprintf("r%d", i))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -412,7 +412,7 @@ func (s *targetLab) many(t *testing.T) {
 	slices.Sort(all)
 	t.Logf("%s: %d roles of three names at once: median %s, p99 %s, last %s", s.peer.name, len(all),
 		all[len(all)/2].Round(time.Millisecond), all[len(all)*99/100].Round(time.Millisecond), all[len(all)-1].Round(time.Millisecond))
-	for i := range manyRoles {
+	for i := range winsRoles {
 		for _, suffix := range []string{"<00>", "<03>", "<20>"} {
 			if got := s.there.netbios(fmt.Sprintf("R%d%s", i, suffix)); got != standbyAddr {
 				t.Fatalf("R%d%s: %s", i, suffix, got)
