@@ -29,7 +29,7 @@ var peers = []string{
 	"ip", "bash", "setpriv", "dig", "named", "dnsperf", "nmblookup", "nmbd", "nbtscan", "nmap",
 	"nsupdate", "delv", "dnssec-keygen", "dnssec-signzone", "tcpdump", "samba", "samba-tool", "smbtorture",
 	"krb5kdc", "kadmin.local", "kdb5_util", "kinit",
-	"kea-dhcp-ddns", "nft", "etcd",
+	"kea-dhcp-ddns", "nft", "tshark", "text2pcap", "etcd",
 	"unbound", "unbound-control", "unbound-control-setup", "dnsmasq", "pdns_recursor", "openssl",
 }
 

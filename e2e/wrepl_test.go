@@ -3,7 +3,10 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -160,4 +163,55 @@ func (n *Nameward) delivery(t *testing.T) string {
 		t.Fatalf("%+v, %v", st, err)
 	}
 	return st.Deliveries[0].Stage.String()
+}
+
+// TestReplicationTakenAway has somebody register the role's name at the partner while its node is away, which
+// Samba's rules allow. Nobody here is led astray by that, the ledger says so, and as soon as the partner tells of it, it is
+// told the role's state anew.
+func TestReplicationTakenAway(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	guard, dc, client := l.host("guard", guardAddr), l.host("dc", winsAddr), l.host("client", clientAddr)
+	conf := dc.winsPartner(t, winsAddr, 3600)
+	n := guard.nameward(t, partnerWorld(", check: 1s"))
+	dc.samba(t, conf)
+	here, there := client.asker(t, guardAddr), client.asker(t, winsAddr)
+	theirs := func() string { return there.netbios("MAIL<20>") }
+	soon(t, "the role's name, at the partner", 20*time.Second, "192.0.2.11", theirs)
+
+	stranger := client.speakerAt(t, clientAddr, winsAddr)
+	same(t, "a stranger registers the name there", stranger.register("MAIL<20>"), "WACK, granted 3600")
+	soon(t, "the delivery", 10*time.Second, "foreign", func() string { return n.delivery(t) })
+	same(t, "here", here.netbios("MAIL<20>"), "192.0.2.11")
+	took := soon(t, "there again", 40*time.Second, "192.0.2.11", theirs)
+	t.Logf("the partner answers with the role's address again after %s", took.Round(time.Millisecond))
+	soon(t, "the delivery", 10*time.Second, "verified", func() string { return n.delivery(t) })
+	same(t, "here, all the time", here.netbios("MAIL<20>"), "192.0.2.11")
+	holds(t, "what came from the partner", n.held(t, "MAIL<20>"), "MAIL<20> replica ignored "+clientAddr+" from "+winsAddr)
+	if _, err := n.move("mailbox", "ex2"); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "there, after a switch", 5*time.Second, "192.0.2.12", theirs)
+}
+
+// TestReplicationStranger: nobody but a partner gets a word on port 42.
+func TestReplicationStranger(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	guard, client := l.host("guard", guardAddr), l.host("client", clientAddr)
+	n := guard.nameward(t, partnerWorld(""))
+	start := []byte{0, 0, 0, 0x29, 0, 0, 0x78, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 5}
+	for range 300 {
+		conn, err := client.dial("tcp", guardAddr+":42")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write(append(start, make([]byte, 21)...))
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if got, err := io.ReadAll(conn); len(got) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a stranger was told %x, %v", got, err)
+		}
+		conn.Close()
+	}
+	holds(t, "nameward wins partners", n.do(t, "wins", "partners"), "300 connections of strangers were turned away")
 }

@@ -32,6 +32,7 @@ var measurements = []measurement{
 	{"start", measureStart, 5 * time.Minute},
 	{"policy", measurePolicy, 5 * time.Minute},
 	{"updates", measureUpdates, 20 * time.Minute},
+	{"push", measurePush, 10 * time.Minute},
 }
 
 // effort is how much is measured.
@@ -52,15 +53,21 @@ type effort struct {
 	updateRounds  int
 	updateLoad    time.Duration // of one run
 	updateAnswers int           // updates whose way is timed, for each server
+
+	pushMoves  int // of a role, with a target of each kind
+	pushRounds int // of many roles at once, without a dead target and with it
+	pushAlone  int // of what peers do by themselves
 }
 
 var (
 	fullEffort = effort{rounds: 7, switches: 2100, writes: 500, load: 5 * time.Second, starts: 5, steady: 10 * time.Second,
 		decide: 2 * time.Second, audited: 1_000_000, audits: 3, winsRounds: 3, winsMany: 1_000_000,
-		updateRounds: 5, updateLoad: 2 * time.Second, updateAnswers: 100}
+		updateRounds: 5, updateLoad: 2 * time.Second, updateAnswers: 100,
+		pushMoves: 30, pushRounds: 3, pushAlone: 3}
 	quickEffort = effort{rounds: 2, switches: 200, writes: 50, load: time.Second, starts: 2, steady: 10 * time.Second,
 		decide: 100 * time.Millisecond, audited: 100_000, audits: 1, winsRounds: 1, winsMany: 100_000,
-		updateRounds: 1, updateLoad: time.Second, updateAnswers: 20}
+		updateRounds: 1, updateLoad: time.Second, updateAnswers: 20,
+		pushMoves: 5, pushRounds: 1, pushAlone: 1}
 )
 
 // bench is what the measurements share.

@@ -30,6 +30,7 @@ type Client struct {
 
 	UnicastTries     int           // packets sent to a server; 0 means DefaultUnicastTries
 	UnicastTimeout   time.Duration // wait after each of them; 0 means DefaultUnicastTimeout
+	UnicastFirst     time.Duration // wait after the first of them, doubled after each up to UnicastTimeout; 0 means UnicastTimeout
 	BroadcastTries   int           // packets broadcast; 0 means DefaultBroadcastTries
 	BroadcastTimeout time.Duration // wait after each of them; 0 means DefaultBroadcastTimeout
 	ChallengeTries   int           // packets sent to an owner; 0 means DefaultChallengeTries
@@ -125,6 +126,7 @@ func (c *Client) unicast(request netbios.Message, server netip.AddrPort) exchang
 		to:      server,
 		tries:   orDefault(c.UnicastTries, DefaultUnicastTries),
 		timeout: orDefault(c.UnicastTimeout, DefaultUnicastTimeout),
+		first:   c.UnicastFirst,
 	}
 }
 

@@ -46,6 +46,7 @@ func TestNoAnswer(t *testing.T) {
 		{"node status", &Client{}, status, []time.Duration{0, 5 * second, 10 * second}, 15 * second},
 		{"broadcast", &Client{}, broadcast, []time.Duration{0, 250 * ms, 500 * ms}, 750 * ms},
 		{"other retries", &Client{UnicastTries: 2, UnicastTimeout: second}, query, []time.Duration{0, second}, 2 * second},
+		{"soon, and then less often", &Client{UnicastTries: 4, UnicastTimeout: second, UnicastFirst: 400 * ms}, query, []time.Duration{0, 400 * ms, 1200 * ms, 2200 * ms}, 3200 * ms},
 		{"other broadcasts", &Client{BroadcastTries: 1, BroadcastTimeout: second}, broadcast, []time.Duration{0}, second},
 	}
 	for _, tt := range tests {

@@ -28,6 +28,7 @@ type exchange struct {
 	to        netip.AddrPort
 	tries     int
 	timeout   time.Duration // after each try
+	first     time.Duration // after the first one, and then twice as long up to timeout; 0: timeout
 	broadcast bool          // take answers from anybody, and several of them
 }
 
@@ -142,11 +143,13 @@ type run struct {
 
 func (r *run) run(ctx context.Context, packet []byte) ([]reply, error) {
 	// The id stays the same in all tries, so that a late answer to the first one still counts.
+	wait := min(orDefault(r.first, r.timeout), r.timeout)
 	for range r.tries {
 		if _, err := r.conn.WriteTo(packet, net.UDPAddrFromAddrPort(r.to)); err != nil {
 			return nil, err
 		}
-		r.deadline = time.Now().Add(r.timeout)
+		r.deadline = time.Now().Add(wait)
+		wait = min(2*wait, r.timeout)
 		if err := receive(ctx, r.conn, r.buf, &r.deadline, r.take); err != nil {
 			return nil, err
 		}

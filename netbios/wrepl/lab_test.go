@@ -24,7 +24,6 @@ import (
 // memory is a Store that takes every record.
 type memory struct {
 	mu       sync.Mutex
-	version  uint64
 	names    map[wins.IPv4]map[netbios.Name]wins.Record
 	versions map[wins.IPv4]uint64
 	seen     map[wins.IPv4]uint64

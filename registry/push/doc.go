@@ -13,4 +13,5 @@
 // the last word of the ledger and go on from there. To tell a target twice what it knows already does no harm.
 //
 // What a target is and how it is told is the business of a [Driver]; the packages below this one are the drivers.
+// Clients that subscribe by themselves are no targets and have no place in the ledger: package stream serves them.
 package push

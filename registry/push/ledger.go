@@ -26,10 +26,12 @@ type Ledger struct {
 
 	mu      sync.Mutex
 	rows    map[key]Delivery
-	history []Delivery // the latest last
+	stages  map[string]*stageCounts // of rows, by target
+	history []Delivery              // the latest last
 	dirty   map[key]uint64
 	edits   uint64 // numbers what is dirty
 	closed  []Delivery
+	past    uint64        // how many were in closed before those that are
 	failed  error         // why it cannot be saved
 	seq     uint64        // of the last batch; 0: there is none since the start
 	moved   chan struct{} // closed with the next edit; nil: nobody waits
@@ -48,7 +50,7 @@ const historyLen = 2000
 
 // OpenLedger reads the journal.
 func OpenLedger(j journal.Log, log zerolog.Logger) (*Ledger, error) {
-	l := &Ledger{log: log, journal: j, rows: map[key]Delivery{}, dirty: map[key]uint64{}, news: make(chan struct{}, 1)}
+	l := &Ledger{log: log, journal: j, rows: map[key]Delivery{}, stages: map[string]*stageCounts{}, dirty: map[key]uint64{}, news: make(chan struct{}, 1)}
 	if err := j.Load(l.load, l.load); err != nil {
 		return nil, fmt.Errorf("reading the ledger of deliveries: %w", err)
 	}
@@ -66,9 +68,9 @@ func (l *Ledger) load(batch []byte) error {
 		case err != nil:
 			return err
 		case e.Row != nil:
-			l.rows[e.Row.key()] = *e.Row
+			l.set(*e.Row)
 		case e.Gone != nil:
-			delete(l.rows, key{e.Gone[0], e.Gone[1]})
+			l.unset(key{e.Gone[0], e.Gone[1]})
 		case e.Closed != nil:
 			l.remember(*e.Closed)
 		}
@@ -142,20 +144,66 @@ func (l *Ledger) touch() {
 	l.announce()
 }
 
-// edit changes a row, if there is one, unless change says that nothing is different.
+// edit changes a row, if there is one. When change says that what is different is not worth the disk, it is not saved
+// before something else is.
 func (l *Ledger) edit(k key, change func(*Delivery) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d, ok := l.rows[k]
-	if ok && change(&d) {
+	switch {
+	case !ok:
+	case change(&d):
 		l.put(d)
+	default:
+		l.set(d)
+		l.announce()
 	}
 }
 
 // put is called with mu held.
 func (l *Ledger) put(d Delivery) {
-	l.rows[d.key()] = d
+	l.set(d)
 	l.mark(d.key())
+}
+
+// stageCounts is how many rows of a target are at each stage.
+type stageCounts [len(stages)]int
+
+// set has a row in the place of the one that is there. It is called with mu held, as unset is.
+func (l *Ledger) set(d Delivery) {
+	k := d.key()
+	counts := l.stages[k.target]
+	if counts == nil {
+		counts = new(stageCounts)
+		l.stages[k.target] = counts
+	}
+	if old, ok := l.rows[k]; ok {
+		counts[old.Stage]--
+	}
+	counts[d.Stage]++
+	l.rows[k] = d
+}
+
+func (l *Ledger) unset(k key) {
+	if old, ok := l.rows[k]; ok {
+		l.stages[k.target][old.Stage]--
+		delete(l.rows, k)
+	}
+}
+
+// standing is how many deliveries to a target are at each stage that some are at.
+func (l *Ledger) standing(target string) map[Stage]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[Stage]int{}
+	if counts := l.stages[target]; counts != nil {
+		for stage, n := range counts {
+			if n > 0 {
+				out[Stage(stage)] = n
+			}
+		}
+	}
+	return out
 }
 
 func (l *Ledger) mark(k key) {
@@ -190,8 +238,18 @@ func (l *Ledger) queue(d Delivery) (superseded bool) {
 // close notes a delivery that is over. It is called with mu held.
 func (l *Ledger) close(d Delivery) {
 	l.remember(d)
-	l.closed = append(l.closed, d)
+	if l.closed = append(l.closed, d); len(l.closed) >= 2*historyLen {
+		l.forget(l.past + historyLen) // more are not kept anyway
+	}
 	l.wake()
+}
+
+// forget drops what was closed up to a number, counted from the start. It is called with mu held.
+func (l *Ledger) forget(until uint64) {
+	if until > l.past {
+		l.closed = slices.Clone(l.closed[until-l.past:])
+		l.past = until
+	}
 }
 
 // keepOnly takes out the rows of other targets and roles than those that are wanted.
@@ -200,7 +258,7 @@ func (l *Ledger) keepOnly(wanted func(target, role string) bool) {
 	defer l.mu.Unlock()
 	for k := range l.rows {
 		if !wanted(k.target, k.role) {
-			delete(l.rows, k)
+			l.unset(k)
 			l.mark(k)
 		}
 	}
@@ -211,7 +269,7 @@ func (l *Ledger) drop(k key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, ok := l.rows[k]; ok {
-		delete(l.rows, k)
+		l.unset(k)
 		l.mark(k)
 	}
 }
@@ -274,38 +332,63 @@ func (l *Ledger) save() {
 	}
 }
 
-// batch is what is to be saved, with the edits that it has and how many of the closed.
-func (l *Ledger) batch() (batch []byte, saved map[key]uint64, closed int, more bool) {
+// unsaved is one entry that is to be saved.
+type unsaved struct {
+	entry
+	key  key
+	edit uint64 // of a row or what is gone; of what is closed its number
+}
+
+// maxUnsaved is how many entries are looked at for one batch.
+const maxUnsaved = 8192
+
+// due returns what is to be saved first, and whether there is more. It copies, so that nobody has to wait while that
+// is encoded.
+func (l *Ledger) due() (list []unsaved, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	saved = map[key]uint64{}
 	for k, edit := range l.dirty {
-		if more = b.Len() > maxBatch; more {
-			break
+		if len(list) == maxUnsaved {
+			return list, true
 		}
 		e := entry{Gone: &[2]string{k.target, k.role}}
 		if d, ok := l.rows[k]; ok {
 			e = entry{Row: &d}
 		}
-		if err := enc.Encode(e); err != nil {
-			panic(err) // plain data
-		}
-		saved[k] = edit
+		list = append(list, unsaved{e, k, edit})
 	}
 	for i := range l.closed {
-		if b.Len() > maxBatch {
-			return b.Bytes(), saved, i, true
+		if len(list) == maxUnsaved {
+			return list, true
 		}
-		if err := enc.Encode(entry{Closed: &l.closed[i]}); err != nil {
-			panic(err) // plain data
-		}
+		list = append(list, unsaved{entry: entry{Closed: &l.closed[i]}, edit: l.past + uint64(i) + 1})
 	}
-	return b.Bytes(), saved, len(l.closed), more
+	return list, false
 }
 
-func (l *Ledger) saved(seq uint64, saved map[key]uint64, closed int, err error) {
+// batch is what is to be saved, with the edits that it has and the number of the last that is closed.
+func (l *Ledger) batch() (batch []byte, saved map[key]uint64, closed uint64, more bool) {
+	list, more := l.due()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	saved = map[key]uint64{}
+	for i := range list {
+		if b.Len() > maxBatch {
+			return b.Bytes(), saved, closed, true
+		}
+		if err := enc.Encode(&list[i].entry); err != nil {
+			panic(err) // plain data
+		}
+		if list[i].Closed != nil {
+			closed = list[i].edit
+		} else {
+			saved[list[i].key] = list[i].edit
+		}
+	}
+	return b.Bytes(), saved, closed, more
+}
+
+func (l *Ledger) saved(seq uint64, saved map[key]uint64, closed uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -322,9 +405,10 @@ func (l *Ledger) saved(seq uint64, saved map[key]uint64, closed int, err error) 
 				delete(l.dirty, k)
 			}
 		}
-		l.closed = slices.Clone(l.closed[closed:])
-	} else if len(l.closed) > historyLen {
-		l.closed = slices.Clone(l.closed[len(l.closed)-historyLen:])
+		if len(l.dirty) == 0 {
+			l.dirty = map[key]uint64{} // to look through a map costs what it held at its largest
+		}
+		l.forget(closed)
 	}
 	l.announce()
 }

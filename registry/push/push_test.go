@@ -313,9 +313,10 @@ func TestStandby(t *testing.T) {
 		l.move("mail", "n2")
 		time.Sleep(time.Minute)
 		check(t, "pushes", 0, len(a.pushed()))
-		leads = true
-		close(changed)
-		changed = make(chan struct{})
+		synctest.Wait()
+		was := changed
+		leads, changed = true, make(chan struct{})
+		close(was)
 		synctest.Wait()
 		check(t, "pushes", []string{"mail [192.0.2.2] @2"}, a.pushed())
 
@@ -326,15 +327,16 @@ func TestStandby(t *testing.T) {
 		l.move("mail", "n1")
 		time.Sleep(time.Second)
 		check(t, "the push under way", Sent, l.row("a", "mail").Stage)
-		leads = false
-		lost := changed
-		changed = make(chan struct{})
-		close(lost)
+		synctest.Wait()
+		was = changed
+		leads, changed = false, make(chan struct{})
+		close(was)
 		time.Sleep(time.Minute)
 		check(t, "pushes of one that leads no longer", 1, len(a.pushed()))
-		leads = true
-		close(changed)
-		changed = nil
+		synctest.Wait()
+		was = changed
+		leads, changed = true, nil
+		close(was)
 		time.Sleep(3 * time.Second)
 		check(t, "pushes", []string{"mail [192.0.2.1] @3"}, a.pushed()[1:])
 	})

@@ -124,16 +124,9 @@ type TargetStatus struct {
 
 // Standing returns how the targets are, in written order.
 func (p *Pusher) Standing() []TargetStatus {
-	stages := map[string]map[Stage]int{}
-	for _, d := range p.Ledger.Rows() {
-		if stages[d.Target] == nil {
-			stages[d.Target] = map[Stage]int{}
-		}
-		stages[d.Target][d.Stage]++
-	}
 	var out []TargetStatus
 	for _, w := range p.current() {
-		out = append(out, TargetStatus{w.Name, w.Kind, stages[w.Name], w.seen.Load(), w.meter.counts()})
+		out = append(out, TargetStatus{w.Name, w.Kind, p.Ledger.standing(w.Name), w.seen.Load(), w.meter.counts()})
 	}
 	return out
 }

@@ -30,7 +30,7 @@ type worker struct {
 	snap    *registry.Snapshot
 	looked  time.Time        // when snap was taken
 	tasks   map[string]*task // by role
-	active  map[*task]bool   // those that are not at rest
+	waiting [steps]agenda    // those that are not at rest, nor held, nor part of the job, by step
 	job     *job             // under way; nil: none
 	done    chan *job
 	ids     uint64
@@ -57,6 +57,7 @@ type task struct {
 	early  float64       // which part of that is left out, so that guards that failed together do not come back together
 	acked  time.Time     // when asking began
 	isHeld bool          // the source has not confirmed the state since the start
+	place  int           // in the agenda, from 1; 0: it is in none
 }
 
 type step uint8
@@ -65,6 +66,7 @@ const (
 	rest   step = iota // nothing but the check from time to time
 	push               // tell the target
 	verify             // ask it
+	steps  = iota
 )
 
 // job is one call of the driver.
@@ -78,7 +80,7 @@ type job struct {
 }
 
 func (w *worker) run(ctx context.Context) {
-	w.tasks, w.active, w.done = map[string]*task{}, map[*task]bool{}, make(chan *job, 1)
+	w.tasks, w.done = map[string]*task{}, make(chan *job, 1)
 	w.checks, _ = w.Driver.(Verifier)
 	defer w.finish()
 	for {
@@ -164,7 +166,10 @@ func (w *worker) consider(snap *registry.Snapshot, role *registry.RoleState) {
 			t = w.resume(snap, role, row)
 			w.put(name, t)
 		}
-		t.isHeld = !role.Confirmed
+		if isHeld := !role.Confirmed; t.isHeld != isHeld {
+			t.isHeld = isHeld
+			w.plan(t, t.do)
+		}
 		return
 	}
 	w.ids++
@@ -187,21 +192,24 @@ func (w *worker) consider(snap *registry.Snapshot, role *registry.RoleState) {
 
 // put has a task in the place of the role's last one, nil for none.
 func (w *worker) put(role string, t *task) {
-	delete(w.active, w.tasks[role])
-	delete(w.tasks, role)
+	if old := w.tasks[role]; old != nil {
+		w.plan(old, rest)
+		delete(w.tasks, role)
+	}
 	if t != nil {
 		w.tasks[role] = t
 		w.plan(t, t.do)
 	}
 }
 
-// plan says what is to be done next for a task.
+// plan says what is to be done next for a task, when it is due.
 func (w *worker) plan(t *task, do step) {
+	if t.place > 0 {
+		w.waiting[t.do].drop(t)
+	}
 	t.do = do
-	if do == rest {
-		delete(w.active, t)
-	} else {
-		w.active[t] = true
+	if do != rest && !t.isHeld {
+		w.waiting[do].add(t)
 	}
 }
 
@@ -243,7 +251,7 @@ func (w *worker) reached(k key, id uint64, it *Item, s Stage) {
 		if d.id != id {
 			return s == Acked
 		}
-		isDone, isSame := d.IsDone(), d.Stage == Verified && s == Verified
+		isDone, isSame := d.IsDone(), d.Stage == Verified && s == Verified || d.failsAgain(s, why)
 		d.reach(s, now, found, why)
 		if !isDone && d.IsDone() {
 			settled = *d
@@ -254,6 +262,12 @@ func (w *worker) reached(k key, id uint64, it *Item, s Stage) {
 	if settled.Target != "" {
 		w.meter.settled(&settled)
 	}
+}
+
+// failsAgain reports whether a stage is part of one more try, of which nothing else is known than of the last. A dead
+// target has them for every role every few seconds.
+func (d *Delivery) failsAgain(s Stage, why error) bool {
+	return d.Why != "" && (s == Sent || s == Failed && why.Error() == d.Why)
 }
 
 // reach notes a stage.
@@ -287,12 +301,8 @@ func (w *worker) overtake() {
 	}
 	counts := func(t *task) bool { return w.tasks[t.item.Role.Role.Name] == t }
 	waits := func() bool {
-		for t := range w.active {
-			if t.do == push && t.due.IsZero() && !t.isHeld {
-				return true
-			}
-		}
-		return false
+		at, is := w.waiting[push].first()
+		return is && at.IsZero()
 	}
 	if !slices.ContainsFunc(w.job.tasks, counts) || w.job.do == verify && waits() {
 		w.abandon()
@@ -340,19 +350,12 @@ func (w *worker) check(now time.Time) {
 }
 
 func (w *worker) gather(do step, now time.Time) *job {
-	j := &job{do: do}
-	for t := range w.active {
-		if t.do != do || t.isHeld || t.due.After(now) {
-			continue
-		}
-		if len(j.tasks) == maxItems {
-			break
-		}
-		j.tasks = append(j.tasks, t)
-		j.items = append(j.items, t.item)
-	}
+	j := &job{do: do, tasks: w.waiting[do].take(now, maxItems)}
 	if len(j.tasks) == 0 {
 		return nil
+	}
+	for _, t := range j.tasks {
+		j.items = append(j.items, t.item)
 	}
 	return j
 }
@@ -390,11 +393,14 @@ func (w *worker) take(j *job) {
 		switch stage, _, why := t.item.Stage(); {
 		case j.do == push && j.overtaken && stage != Acked: // this guard led no longer
 			t.due = now
+			w.plan(t, push)
 		case j.do == push:
 			w.pushed(t, stage, why, now)
 		case t.do == push: // somebody wants it to be told meanwhile
 		case stage == Verified || !j.overtaken:
 			w.asked(t, stage, why, now)
+		default:
+			w.plan(t, verify)
 		}
 	}
 }
@@ -448,6 +454,7 @@ func (w *worker) asked(t *task, stage Stage, why error, now time.Time) {
 	case patient:
 		t.wait = doubled(t.wait, firstPoll, lastPoll)
 		t.due = now.Add(t.wait)
+		w.plan(t, verify)
 	case stage == Foreign && !w.Repair:
 		w.report(t, errForeign)
 		w.plan(t, rest)
@@ -457,6 +464,7 @@ func (w *worker) asked(t *task, stage Stage, why error, now time.Time) {
 	default: // it does not answer
 		w.report(t, why)
 		t.back(now)
+		w.plan(t, verify)
 	}
 }
 
@@ -492,9 +500,9 @@ func (w *worker) next() (at time.Time) {
 	if w.checks != nil && w.Check > 0 {
 		sooner(w.checked.Add(w.Check))
 	}
-	for t := range w.active {
-		if !t.isHeld {
-			sooner(t.due)
+	for i := range w.waiting {
+		if first, is := w.waiting[i].first(); is {
+			sooner(first)
 		}
 	}
 	return at

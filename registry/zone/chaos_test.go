@@ -20,6 +20,7 @@ import (
 
 // chaos is a lab on a bad disk, with what its clients know.
 type chaos struct {
+	pulling sync.Mutex // of the secondary
 	*lab
 	disk *journaltest.BadDisk
 
@@ -140,6 +141,8 @@ func (c *chaos) pullOften(ctx context.Context, s *secondary) {
 
 func (c *chaos) pull(s *secondary) {
 	c.t.Helper()
+	c.pulling.Lock() // the secondary may be at it by itself
+	defer c.pulling.Unlock()
 	v := c.db.View(corp)
 	if s.serial != 0 && v.Serial != s.serial && !Newer(v.Serial, s.serial) {
 		c.t.Errorf("the serial went back from %d to %d", s.serial, v.Serial)

@@ -135,6 +135,17 @@ func TestWhatIsNotOurs(t *testing.T) {
 	})
 }
 
+// Roles' names in zones of others follow the role alone.
+func TestOverlaidNames(t *testing.T) {
+	bubble(t, func(l *lab) {
+		c := l.dial()
+		c.subscribe(1, "www.other.example.", dns.TypeA)
+		c.pushes("www.other.example. 5 A 192.0.2.11")
+		l.switchTo("ex2", "web")
+		c.pushes("-www.other.example. A 192.0.2.11", "www.other.example. 5 A 198.51.100.12")
+	})
+}
+
 // retryDelay finds the delay of a response, in which it is the only TLV.
 func retryDelay(t *testing.T, m dso.Message) (time.Duration, bool) {
 	t.Helper()
@@ -155,7 +166,8 @@ func TestDelegationsHideNames(t *testing.T) {
 		c := l.dial()
 		c.subscribe(1, "x.below.corp.example.", dns.TypeA)
 		c.pushes("x.below.corp.example. 60 A 192.0.2.99")
-		l.update("below.corp.example. 60 NS ns.other.example.")
+		c.subscribe(2, "below.corp.example.", dns.TypeANY)
+		l.update("below.corp.example. 60 NS ns.other.example.") // which is not our word at that name
 		c.pushes("-x.below.corp.example. A 192.0.2.99")
 		l.update("-below.corp.example. NS")
 		c.pushes("x.below.corp.example. 60 A 192.0.2.99")
@@ -205,7 +217,7 @@ func TestAnotherWorld(t *testing.T) {
 func TestSlowClientGetsTheLatest(t *testing.T) {
 	bubble(t, func(l *lab) {
 		c := l.dialSlow()
-		c.sendDSO(1, subscribeTLV(t, "mail.corp.example.", dns.TypeA))
+		c.sendDSO(1, subscribeTLV(t, "mail.corp.example.", dns.TypeANY))
 		if msg, err := dso.ReadFrame(c.conn, nil, dns.MaxMsgSize); err != nil || msg[3] != 0 {
 			t.Fatal(msg, err)
 		}
@@ -214,6 +226,8 @@ func TestSlowClientGetsTheLatest(t *testing.T) {
 			l.switchTo("ex2")
 			l.switchTo("ex1")
 		}
+		l.update("mail.corp.example. 60 TXT x")
+		synctest.Wait() // a step of its own
 		l.switchTo("ex2")
 		synctest.Wait()
 		var got []string
@@ -234,7 +248,8 @@ func TestSlowClientGetsTheLatest(t *testing.T) {
 				got = append(got, textOf(rr))
 			}
 		}
-		want := "mail.corp.example. 5 A 192.0.2.11, -mail.corp.example. A 192.0.2.11, mail.corp.example. 5 A 198.51.100.12"
+		want := "mail.corp.example. 5 A 192.0.2.11, mail.corp.example. 5 AAAA 2001:db8::11, -mail.corp.example. A 192.0.2.11, " +
+			"-mail.corp.example. AAAA 2001:db8::11, mail.corp.example. 5 A 198.51.100.12, mail.corp.example. 60 TXT \"x\""
 		if text := strings.Join(got, ", "); text != want {
 			t.Errorf("pushed: %s; want %s", text, want)
 		}
@@ -431,10 +446,10 @@ func TestLimits(t *testing.T) {
 	bubble(t, func(l *lab) {
 		l.srv.limits.Store(&settings{keepalive: 15 * time.Second, sessions: 9, perSession: 3, subscriptions: 5})
 		a, b := l.dial(), l.dial()
-		for i := range uint16(4) {
-			for _, c := range []*client{a, b} {
+		for _, c := range []*client{a, b} {
+			for i := range uint16(4) {
 				want := dns.RcodeSuccess
-				if i == 3 || c == b && i == 2 {
+				if i == 3 || c == b && i == 2 { // one has three, both have five
 					want = dns.RcodeRefused
 				}
 				c.sendDSO(1+i, subscribeTLV(t, fmt.Sprintf("x%d.corp.example.", i), dns.TypeA))

@@ -31,6 +31,12 @@
 // A server keeps several addresses of a unique name only if whoever answers at the recorded ones confirms them all:
 // where nameward does, or one node that has them all. It refuses them otherwise, or keeps the last.
 //
+// # Load
+//
+// A server that writes every change to its disk answers others late while it does. Therefore only so many requests are
+// under way as it answers soon, 64 at the most, and what may be written is not sent again early. Owners that are
+// challenged do not count: a dead site's names are all waited for at once, 512 of them.
+//
 // # What it does not do
 //
 // WINS has no epochs: of two guards that do not share a store and disagree, the last one is believed. The record's real

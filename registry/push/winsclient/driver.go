@@ -33,6 +33,7 @@ type Driver struct {
 	check  time.Duration
 	log    zerolog.Logger
 	grants grants
+	window window
 	short  sync.Once // a grant too short for check was told
 
 	// The host's network; tests have another.
@@ -45,7 +46,7 @@ func New(t *config.Target, log zerolog.Logger) *Driver {
 	return &Driver{
 		server: t.WINS.Server, flags: t.WINS.NodeType, ttl: uint32(t.WINS.TTL / time.Second), all: t.WINS.All,
 		repair: t.Repair, check: t.Check, log: log.With().Str("target", t.Name).Logger(),
-		grants: grants{due: map[netbios.Name]time.Time{}}, listen: listen, local: local,
+		grants: grants{due: map[netbios.Name]time.Time{}}, window: window{limit: firstOutstanding}, listen: listen, local: local,
 	}
 }
 

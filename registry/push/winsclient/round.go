@@ -17,16 +17,14 @@ import (
 )
 
 const (
-	// maxOutstanding is the number of requests that the server has to answer at one time. Its receive buffer holds
-	// about 160 if nobody made it larger, and there may be another guard.
-	maxOutstanding = 64
 	// maxNames is the number of names under way, those included for which the server asked for time: it challenges
 	// the owners of many at once.
 	maxNames = 512
-	// A packet is sent so often, and an answer waited for so long after each: lost ones are to cost little, and a
-	// server that writes each change to its disk is not to get all again.
-	tries   = 10
-	timeout = 500 * time.Millisecond
+	// After the first packet an answer is waited for a little longer than the server should need, and then twice as long,
+	// up to timeout: a lost one costs little, and a slow server does not get all many times. It is dead when it does
+	// not answer for about as long as giveUpAfter.
+	timeout     = 600 * time.Millisecond
+	giveUpAfter = 5 * time.Second
 	// patience is what a server may need for a challenge of a few dead owners, 5 + 4 seconds for each as it says, and the rest.
 	patience = 15 * time.Second
 )
@@ -35,8 +33,7 @@ const (
 type round struct {
 	*Driver
 	locals []netip.Addr
-	slots  chan struct{} // one for each request that is not answered
-	heard  atomic.Bool   // the server has answered anything
+	heard  atomic.Bool // the server has answered anything
 	giveUp context.CancelCauseFunc
 }
 
@@ -44,7 +41,7 @@ type round struct {
 func (d *Driver) each(ctx context.Context, items []*push.Item, work func(*round, context.Context, *job) error, done func(*push.Item, []*job)) {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	r := &round{Driver: d, locals: d.local(), slots: make(chan struct{}, maxOutstanding), giveUp: giveUp}
+	r := &round{Driver: d, locals: d.local(), giveUp: giveUp}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	room := make(chan struct{}, maxNames)
@@ -64,18 +61,15 @@ func (d *Driver) each(ctx context.Context, items []*push.Item, work func(*round,
 	}
 }
 
-// talk makes one exchange with the server about an address, if any, when it is its turn.
-func (r *round) talk(ctx context.Context, about netip.Addr, exchange func(*nbns.Client) error) error {
-	select {
-	case r.slots <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// talk makes one exchange with the server about an address, if any, when it is its turn. told says that the server may
+// have to write something down for it.
+func (r *round) talk(ctx context.Context, about netip.Addr, told bool, exchange func(*nbns.Client) error) error {
+	if err := r.window.take(ctx); err != nil {
+		return err
 	}
-	free := sync.OnceFunc(func() { <-r.slots })
+	begin, answered := time.Now(), false
+	free := sync.OnceFunc(func() { r.window.give(time.Since(begin), answered) })
 	defer free()
-	if ctx.Err() != nil { // the select above may have had a choice
-		return context.Cause(ctx)
-	}
 	if !slices.Contains(r.locals, about) {
 		about = netip.Addr{}
 	}
@@ -84,13 +78,18 @@ func (r *round) talk(ctx context.Context, about netip.Addr, exchange func(*nbns.
 		return err
 	}
 	defer conn.Close()
-	err = exchange(&nbns.Client{Conn: conn, UnicastTries: tries, UnicastTimeout: timeout, Wacked: func() {
+	first := r.window.expected(told)
+	last := max(timeout, first)
+	err = exchange(&nbns.Client{Conn: conn, UnicastTries: int(giveUpAfter / last), UnicastTimeout: last, UnicastFirst: first, Wacked: func() {
+		answered = true
 		r.heard.Store(true)
 		free()
 	}})
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		r.heard.Store(r.heard.Load() || ctx.Err() == nil)
-	} else if !r.heard.Load() {
+	switch silent := errors.Is(err, os.ErrDeadlineExceeded); {
+	case !silent && ctx.Err() == nil:
+		answered = true
+		r.heard.Store(true)
+	case silent && !r.heard.Load():
 		// It would not answer about all the other names either.
 		r.giveUp(fmt.Errorf("%s does not answer", r.server))
 	}
@@ -100,7 +99,7 @@ func (r *round) talk(ctx context.Context, about netip.Addr, exchange func(*nbns.
 // query asks the server where the name is. That it knows none is no error.
 func (r *round) query(ctx context.Context, j *job) error {
 	j.found = nil
-	return r.talk(ctx, netip.Addr{}, func(c *nbns.Client) error {
+	return r.talk(ctx, netip.Addr{}, false, func(c *nbns.Client) error {
 		got, err := c.Query(ctx, r.server, j.name)
 		var negative *nbns.NegativeError
 		if errors.As(err, &negative) && negative.Rcode == netbios.RcodeName {
@@ -117,8 +116,11 @@ func (r *round) query(ctx context.Context, j *job) error {
 // or take the first.
 func (r *round) claim(ctx context.Context, j *job, addr netip.Addr, form func(uint16, netbios.Name, uint32, ...netbios.Address) netbios.Message) (nbns.ClaimResult, error) {
 	var result nbns.ClaimResult
-	err := r.talk(ctx, addr, func(c *nbns.Client) (err error) {
+	err := r.talk(ctx, addr, true, func(c *nbns.Client) (err error) {
 		result, err = c.Claim(ctx, r.server, form(0, j.name, r.ttl, netbios.Address{Flags: j.flags, Addr: addr}))
+		if err == nil && !result.Wacked {
+			r.window.wrote(result.RTT)
+		}
 		return err
 	})
 	return result, err
