@@ -208,7 +208,7 @@ func (s *story) guardPartition(t *testing.T) {
 	time.Sleep(time.Second)
 	s.line(s.guard, "e0", true)
 	back := time.Now()
-	t.Logf("changes to verified: %s", s.settled(t, 60*time.Second))
+	t.Logf("changes to verified: %s", s.settled(t, 25*time.Second))
 	t.Logf("all have it %s after the end of the partition", time.Since(back).Round(time.Millisecond))
 }
 
@@ -243,7 +243,7 @@ func (s *story) killed(t *testing.T) {
 			p.signal(syscall.SIGCONT)
 		}
 		back := time.Now()
-		t.Logf("changes to verified: %s", s.settled(t, 60*time.Second))
+		t.Logf("changes to verified: %s", s.settled(t, 25*time.Second))
 		t.Logf("all have it %s after they went on", time.Since(back).Round(time.Millisecond))
 	}
 }
@@ -265,6 +265,6 @@ func (s *story) slowProgram(t *testing.T) {
 	s.n.kill()
 	s.n.up(t)
 	s.move(t)
-	t.Logf("changes to verified: %s", s.settled(t, 60*time.Second))
+	t.Logf("changes to verified: %s", s.settled(t, 25*time.Second))
 	time.Sleep(2 * time.Second) // the first one would have come to its end
 }

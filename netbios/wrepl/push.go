@@ -224,6 +224,7 @@ func (r *Replicator) Tell(ctx context.Context, addr netip.Addr, version uint64, 
 	}
 	sent()
 	if err := p.await(ctx, func(_, has uint64) bool { return has >= version }); err != nil {
+		p.move(func() { p.told = min(p.told, p.has) }) // it may not have come through: the partner is told once more
 		return p.whyNot(err)
 	}
 	return nil

@@ -237,6 +237,17 @@ func TestDeaf(t *testing.T) {
 		if n := strings.Count(w.talk(), "1>2 inform"); n < 15 || n > 25 {
 			t.Errorf("%d notifications in ten minutes", n)
 		}
+		// Each delivery that was not followed may have been lost on the way.
+		for range 12 {
+			ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
+			if err := one.Tell(ctx, two.addr, version, func() {}); err == nil {
+				t.Error("it was followed")
+			}
+			stop()
+		}
+		if n := strings.Count(w.talk(), "1>2 inform"); n < 11 || n > 15 {
+			t.Errorf("%d notifications for 12 deliveries in a minute", n)
+		}
 		return []*server{one, two}
 	})
 }
