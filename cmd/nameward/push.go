@@ -181,7 +181,7 @@ func newPushRetry() *cobra.Command {
 	}
 	client := pushFlag(cmd)
 	cmd.Flags().StringSliceVar(&r.Roles, "role", nil, "only these `roles`")
-	cmd.Flags().BoolVar(&r.All, "all", false, "also what the targets have, and what somebody else wrote there")
+	cmd.Flags().BoolVar(&r.All, "all", false, "also what the targets have, or what somebody else has written over")
 	cmd.ValidArgsFunction = completeTargets(client)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r.Targets = args
