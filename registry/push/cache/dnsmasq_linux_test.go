@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -17,6 +19,10 @@ func TestDnsmasq(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\ntrap 'echo hung up; exit' HUP\necho ready\nwhile :; do sleep 0.05; done\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	// Under nohup the shell could not trap it: what is ignored when a shell starts stays so. Children of who takes it start anew.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	cmd := exec.Command(script)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
