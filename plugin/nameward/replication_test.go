@@ -109,10 +109,10 @@ func TestReplication(t *testing.T) {
 		text, _ := peer.records(version + 1)
 		return text == strings.ReplaceAll(first, "192.0.2.11", "198.51.100.12")
 	})
-	p, ok := g.replicas.status()
-	if !ok || len(p.Partners) != 1 || p.Partners[0].Connections != 1 || p.Partners[0].Version != p.Version {
-		t.Errorf("status %+v", p)
-	}
+	eventually(t, "status says that the partner has them", func() bool {
+		p, ok := g.replicas.status()
+		return ok && len(p.Partners) == 1 && p.Partners[0].Connections == 1 && p.Partners[0].Version == p.Version
+	})
 	targets := g.replicas.targets(g.cfg.NetBIOS.Replication)
 	if len(targets) != 1 || targets[0].Name != "peer" || targets[0].Kind != "wrepl" {
 		t.Errorf("targets %+v", targets)
