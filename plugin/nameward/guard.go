@@ -187,14 +187,7 @@ func Start(path string, loaded *Loaded, log zerolog.Logger) (*Guard, error) {
 		log.Warn().Msg("not every claim file could be read yet; the last known state is served meanwhile")
 	}
 	g.task(ctx, "notifier", g.notify.Run)
-	g.task(ctx, "push", func(ctx context.Context) error {
-		select { // targets that are told ask us, and some remember for long that we did not answer
-		case <-time.After(settle):
-			return g.push.Run(ctx)
-		case <-ctx.Done():
-			return nil
-		}
-	})
+	g.task(ctx, "push", g.push.Run)
 	parkStacks(ctx, &g.tasks)
 	// Twice, because what pools hold outlives one collection, and the next one's goal is set by it.
 	runtime.GC()

@@ -33,7 +33,7 @@ func openPush(path string, g *Guard, log zerolog.Logger) (*pushService, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), j.Close())
 	}
-	return &pushService{&push.Pusher{Ledger: ledger, Snapshot: g.Snapshot, Leads: g.leads(), Log: log}, j}, nil
+	return &pushService{&push.Pusher{Ledger: ledger, Snapshot: g.Snapshot, Leads: g.leads(), Settle: settle, Log: log}, j}, nil
 }
 
 func (s *pushService) close() error { return s.journal.Close() }

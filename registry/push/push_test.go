@@ -463,3 +463,24 @@ func TestComesBack(t *testing.T) {
 		check(t, "pushes", []string{"mail [192.0.2.1] @1", "mail [192.0.2.1] @3"}, a.pushed())
 	})
 }
+
+// TestSettle: what is to be told is in the ledger at once, and told a moment later.
+func TestSettle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, world("mail"))
+		a := &peer{}
+		var err error
+		if l.ledger, err = OpenLedger(l.journal, l.quiet()); err != nil {
+			t.Fatal(err)
+		}
+		l.pusher = &Pusher{Ledger: l.ledger, Snapshot: l.reg.Snapshot, Settle: time.Second, Log: l.quiet()}
+		l.pusher.Configure([]Target{{Name: "a", Driver: a}})
+		stopLedger, stopPusher := l.background(l.ledger.Run), l.background(l.pusher.Run)
+		l.stop = func() { stopPusher(); stopLedger() }
+		defer l.end()
+		time.Sleep(time.Second / 2)
+		check(t, "before", "queued 0", fmt.Sprint(l.row("a", "mail").Stage, len(a.pushed())))
+		time.Sleep(time.Second)
+		check(t, "after", "verified 1", fmt.Sprint(l.row("a", "mail").Stage, len(a.pushed())))
+	})
+}

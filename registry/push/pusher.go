@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -20,7 +21,10 @@ type Pusher struct {
 	// Leads reports whether it is for this guard to tell the targets, and returns a channel that is closed when that
 	// changes; nil for always. Guards that share a store let one of them do it.
 	Leads func() (is bool, changed <-chan struct{})
-	Log   zerolog.Logger
+	// Settle is for how long after Run began nobody is told: targets ask us, and some remember for long that nobody
+	// answered.
+	Settle time.Duration
+	Log    zerolog.Logger
 
 	mu      sync.Mutex
 	targets []Target
@@ -43,8 +47,9 @@ func (p *Pusher) Configure(targets []Target) {
 
 // Run keeps the workers until ctx ends.
 func (p *Pusher) Run(ctx context.Context) error {
+	settled := time.Now().Add(p.Settle)
 	for ctx.Err() == nil {
-		targets, renewed := p.begin()
+		targets, renewed := p.begin(settled)
 		round, end := context.WithCancel(ctx)
 		var running sync.WaitGroup
 		for _, w := range p.current() {
@@ -62,7 +67,7 @@ func (p *Pusher) Run(ctx context.Context) error {
 }
 
 // begin makes the workers of the targets of now.
-func (p *Pusher) begin() ([]Target, <-chan struct{}) {
+func (p *Pusher) begin(settled time.Time) ([]Target, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.renewed = make(chan struct{})
@@ -75,7 +80,7 @@ func (p *Pusher) begin() ([]Target, <-chan struct{}) {
 		}
 		meters[t.Name] = m
 		p.workers = append(p.workers, &worker{
-			Target: t, ledger: p.Ledger, log: p.Log, meter: m, source: p.Snapshot, leads: p.leads, kicks: make(chan kick, 16),
+			Target: t, ledger: p.Ledger, log: p.Log, meter: m, source: p.Snapshot, leads: p.leads, settled: settled, kicks: make(chan kick, 16),
 		})
 	}
 	p.meters = meters

@@ -24,6 +24,8 @@ type worker struct {
 	source func() *registry.Snapshot
 	leads  func() (is bool, changed <-chan struct{}) // whether it is for this guard to tell anybody
 
+	settled time.Time // nobody is told before
+
 	seen  atomic.Uint64 // the change up to which everything is in the ledger
 	kicks chan kick
 
@@ -88,13 +90,16 @@ func (w *worker) run(ctx context.Context) {
 		w.follow(snap)
 		leads, changed := w.leads()
 		var timer <-chan time.Time
+		wait := time.Until(w.settled)
 		switch {
+		case wait > 0:
+			timer = time.After(wait)
 		case leads && w.job == nil:
 			w.start(ctx)
 		case !leads && w.job != nil:
 			w.abandon() // what it says late could come after the next guard's word
 		}
-		if at := w.next(); leads && w.job == nil && !at.IsZero() {
+		if at := w.next(); wait <= 0 && leads && w.job == nil && !at.IsZero() {
 			timer = time.After(time.Until(at))
 		}
 		select {
