@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -135,6 +136,9 @@ func TestGSSInitiator(t *testing.T) {
 	_, err = s.client.negotiate(i, guardAddr, "nobody.corp.example")
 	holds(t, "a service that the KDC does not know", errText(err), "ticket of guard@CORP.EXAMPLE for DNS/nobody.corp.example", "KDC_ERR_S_PRINCIPAL_UNKNOWN")
 	login.Password = l.write("wrong", "wrong\n")
+	if err := os.Chmod(login.Password, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if i, err = gsstsig.NewInitiator(login); err != nil {
 		t.Fatal(err)
 	}
