@@ -3,10 +3,7 @@ package nameward
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -18,6 +15,7 @@ import (
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/store/bolt"
 	"github.com/nameward/nameward/registry/store/etcd"
+	"github.com/nameward/nameward/registry/trust"
 )
 
 // openStore opens what keeps the roles' state.
@@ -51,22 +49,15 @@ func etcdConfig(cfg *config.Etcd) (clientv3.Config, error) {
 		Endpoints: cfg.Endpoints, DialTimeout: etcdDial, DialKeepAliveTime: etcdPing, DialKeepAliveTimeout: etcdDial,
 		Username: cfg.User, Logger: zap.NewNop(),
 	}
+	var err error
 	if cfg.Password != "" {
-		text, err := os.ReadFile(cfg.Password)
-		if err != nil {
+		if c.Password, err = trust.Secret(cfg.Password); err != nil {
 			return c, err
 		}
-		c.Password = strings.TrimRight(string(text), "\r\n")
 	}
 	c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	if cfg.CA != "" {
-		text, err := os.ReadFile(cfg.CA)
-		if err != nil {
-			return c, err
-		}
-		if c.TLS.RootCAs = x509.NewCertPool(); !c.TLS.RootCAs.AppendCertsFromPEM(text) {
-			return c, errors.New(cfg.CA + " has no certificate in it")
-		}
+	if c.TLS.RootCAs, err = trust.Pool(cfg.CA); err != nil {
+		return c, err
 	}
 	if cfg.Certificate != "" {
 		own, err := tls.LoadX509KeyPair(cfg.Certificate, cfg.Key)

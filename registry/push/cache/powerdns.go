@@ -11,7 +11,7 @@ import (
 	"net/url"
 
 	"github.com/nameward/nameward/registry/push/said"
-	"github.com/nameward/nameward/registry/push/trust"
+	"github.com/nameward/nameward/registry/trust"
 )
 
 // powerDNS is told over the HTTP API of the recursor.

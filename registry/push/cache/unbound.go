@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/nameward/nameward/registry/push/said"
-	"github.com/nameward/nameward/registry/push/trust"
+	"github.com/nameward/nameward/registry/trust"
 )
 
 // unbound is told over the channel of unbound-control: one command for a connection, which it closes behind its answer.

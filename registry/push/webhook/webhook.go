@@ -18,7 +18,7 @@ import (
 	"github.com/nameward/nameward/registry/push/dnsask"
 	"github.com/nameward/nameward/registry/push/notice"
 	"github.com/nameward/nameward/registry/push/said"
-	"github.com/nameward/nameward/registry/push/trust"
+	"github.com/nameward/nameward/registry/trust"
 )
 
 // Driver sends the POSTs. It implements push.Driver.

@@ -1,4 +1,4 @@
-// Package trust reads what a target and this guard know each other by: secrets that nobody else may read, and
+// Package trust reads what a peer and this guard know each other by: secrets that nobody else may read, and
 // certificates; and makes HTTP clients that give nothing of it away.
 package trust
 
