@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/nameward/nameward/registry/control"
 	"github.com/nameward/nameward/registry/push/stream/streamtest"
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 func TestMain(m *testing.M) {
@@ -31,9 +31,9 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("DNS", freePort(t))
-			env.Setenv("NBNS", freePort(t))
-			env.Setenv("STREAM", freePort(t))
+			env.Setenv("DNS", strconv.Itoa(servetest.FreePort(t)))
+			env.Setenv("NBNS", strconv.Itoa(servetest.FreePort(t)))
+			env.Setenv("STREAM", strconv.Itoa(servetest.FreePort(t)))
 			env.Setenv("NAMEWARD_SOCKET", filepath.Join(env.WorkDir, "run", "c.sock"))
 			captures, err := filepath.Abs("../../netbios/testdata")
 			env.Setenv("CAPTURES", captures)
@@ -47,25 +47,6 @@ func TestScripts(t *testing.T) {
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
-}
-
-// freePort finds a port of the loopback address that was free a moment ago, for UDP and TCP.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 20 {
-		ln, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer ln.Close()
-		_, port, _ := net.SplitHostPort(ln.Addr().String())
-		if pc, err := net.ListenPacket("udp4", "127.0.0.1:"+port); err == nil {
-			pc.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free for UDP and TCP")
-	return ""
 }
 
 // await waits until the nameward of the script answers, or until the words that follow stand in the

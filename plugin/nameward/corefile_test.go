@@ -2,7 +2,6 @@ package nameward
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +24,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/tsig"
 
 	"github.com/nameward/nameward/registry/config"
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 func init() {
@@ -82,26 +82,6 @@ func write(t testing.TB, path, content string) {
 	}
 }
 
-// freePort returns a port that nobody listens on, TCP or UDP.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		ln, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := ln.Addr().(*net.TCPAddr).Port
-		conn, err := net.ListenPacket("udp4", fmt.Sprintf("127.0.0.1:%d", port))
-		ln.Close()
-		if err == nil {
-			conn.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
-
 func input(corefile string) caddy.Input {
 	return caddy.CaddyfileInput{Contents: []byte(corefile), Filepath: "Corefile", ServerTypeName: "dns"}
 }
@@ -153,12 +133,12 @@ func TestReadme(t *testing.T) {
 		block, _, _ = strings.Cut(block, "~~~")
 		t.Run(fmt.Sprint(i+1), func(t *testing.T) {
 			path := writeConfig(t, "")
-			dnsserver.Port = fmt.Sprint(freePort(t))
+			dnsserver.Port = fmt.Sprint(servetest.FreePort(t))
 			defer func() { dnsserver.Port = "53" }()
 			start(t, strings.NewReplacer(
 				"/etc/nameward/nameward.yaml", path, "root /etc/nameward", "root "+filepath.Dir(path),
 				"/etc/nameward/tls.crt", cert, "/etc/nameward/tls.key", key,
-				"tls://.", fmt.Sprintf("tls://.:%d", freePort(t)), "192.0.2.", "127.0.0.",
+				"tls://.", fmt.Sprintf("tls://.:%d", servetest.FreePort(t)), "192.0.2.", "127.0.0.",
 				"prometheus\n", "prometheus 127.0.0.1:0\n", "ready\n", "ready 127.0.0.1:0\n",
 			).Replace(block))
 			if !strings.Contains(block, "nameward") || guards.first() == nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/nameward/nameward/registry/config"
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 // gateTo opens a gate to primaries.
@@ -23,7 +24,7 @@ func gateTo(t testing.TB, cfg config.Gate, limit int, primaries ...netip.AddrPor
 
 // deadAddr is where nobody listens.
 func deadAddr(t testing.TB) netip.AddrPort {
-	return netip.MustParseAddrPort(fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	return netip.MustParseAddrPort(fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t)))
 }
 
 // TestNewGate: what is wrong with a key is said of its zone.

@@ -17,6 +17,7 @@ import (
 	"github.com/nameward/nameward/netbios/nbns"
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 // startGuard starts a guard without a DNS server.
@@ -148,7 +149,7 @@ func netbiosConfig(name string, listen ...string) string {
 }
 
 func TestNetBIOSReload(t *testing.T) {
-	first, second := fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	first, second := fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))
 	path := writeConfig(t, netbiosConfig("GUARD", first))
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -208,7 +209,7 @@ func TestNetBIOSReload(t *testing.T) {
 
 func TestGuardCloses(t *testing.T) {
 	before := runtime.NumGoroutine()
-	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	at := fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))
 	path := writeConfig(t, netbiosConfig("GUARD", at))
 	for range 2 { // store, control socket and port are free again
 		g := startGuard(t, path)

@@ -9,12 +9,14 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 // TestCorefileReload walks through what CoreDNS does to two instances: the new one's OnStartup comes
 // before the old one's OnShutdown, and a new one that fails is never shut down.
 func TestCorefileReload(t *testing.T) {
-	path, port := writeConfig(t, ""), freePort(t)
+	path, port := writeConfig(t, ""), servetest.FreePort(t)
 	block := func(more string) string {
 		return fmt.Sprintf(".:%d {\n bind 127.0.0.1\n transfer {\n to *\n }\n nameward %s\n%s}\n", port, path, more)
 	}
@@ -94,7 +96,7 @@ func TestCorefileReload(t *testing.T) {
 
 func TestTwoFiles(t *testing.T) {
 	a, b := writeConfig(t, ""), writeConfig(t, "")
-	ports := []int{freePort(t), freePort(t)}
+	ports := []int{servetest.FreePort(t), servetest.FreePort(t)}
 	inst := start(t, fmt.Sprintf(".:%d {\n bind 127.0.0.1\n nameward %s\n}\n.:%d {\n bind 127.0.0.1\n nameward %s\n}\n", ports[0], a, ports[1], b))
 	if len(guards.held) != 2 {
 		t.Fatalf("%d guards", len(guards.held))

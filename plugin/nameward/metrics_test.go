@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 // units are the last word of a metric's name, before _total. Plain counts are named for what is counted.
@@ -104,7 +106,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 func TestUpdateMetrics(t *testing.T) {
 	path := writeConfig(t, "")
 	write(t, path, strings.Replace(readText(t, path), "{name: corp.example.,", "{name: corp.example., updates: own,", 1))
-	start(t, fmt.Sprintf(".:%d {\n    bind 127.0.0.1\n    nameward %s\n}", freePort(t), path))
+	start(t, fmt.Sprintf(".:%d {\n    bind 127.0.0.1\n    nameward %s\n}", servetest.FreePort(t), path))
 	checkMetrics(t, 24)
 }
 

@@ -16,10 +16,11 @@ import (
 	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/netbios/wrepl"
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 func replicationConfig(t *testing.T, listen string, partners string) string {
-	return netbiosConfig("GUARD", fmt.Sprintf("127.0.0.1:%d", freePort(t))) +
+	return netbiosConfig("GUARD", fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))) +
 		"  wins: {mode: own}\n  wrepl: {address: 192.0.2.53, listen: \"" + listen + "\", partners: [" + partners + "]}\n"
 }
 
@@ -87,7 +88,7 @@ func (p *wreplPeer) records(least uint64) (text string, version uint64) {
 }
 
 func TestReplication(t *testing.T) {
-	listen := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	listen := fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))
 	path := writeConfig(t, replicationConfig(t, listen, "{address: 127.0.0.1, name: peer, pull: off}"))
 	g := startGuard(t, path)
 	peer := newWreplPeer(t, listen)
@@ -138,7 +139,7 @@ func TestReplication(t *testing.T) {
 }
 
 func TestReplicationReload(t *testing.T) {
-	first, second := fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	first, second := fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))
 	const peer = "{address: 127.0.0.1, pull: off, push: true}"
 	path := writeConfig(t, replicationConfig(t, first, peer))
 	content, err := os.ReadFile(path)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 // runUpstream serves answers by name and counts the questions.
@@ -45,7 +47,7 @@ func TestServerUpstream(t *testing.T) {
 		"alias.else.example.": lines("alias.else.example. 600 IN CNAME mail.other.example.", "mail.other.example. 600 IN A 203.0.113.66"),
 	})
 	path := writeConfig(t, "classes: {management: [10.9.0.0/16]}\n")
-	port := freePort(t)
+	port := servetest.FreePort(t)
 	start(t, fmt.Sprintf(".:%d {\n bind 127.0.0.1\n nameward %s\n cache\n forward . %s\n}", port, path, addr))
 	r := running{plain: fmt.Sprintf("127.0.0.1:%d", port), guard: guards.first()}
 	before := counted(t, "upstream_scrubbed_answers_total", ScrubRebinding)

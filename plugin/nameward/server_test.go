@@ -23,6 +23,8 @@ import (
 	"github.com/coredns/coredns/request"
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 // certificate makes a certificate for 127.0.0.1 and returns the paths of it and its key.
@@ -59,7 +61,7 @@ type running struct {
 func runServer(t testing.TB) running {
 	t.Helper()
 	cert, key := certificate(t)
-	r := running{plain: fmt.Sprintf("127.0.0.1:%d", freePort(t)), tls: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	r := running{plain: fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t)), tls: fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))}
 	_, plainPort, _ := net.SplitHostPort(r.plain)
 	_, tlsPort, _ := net.SplitHostPort(r.tls)
 	path := writeConfig(t, "")
@@ -238,7 +240,7 @@ func TestMetadata(t *testing.T) {
 
 // TestServerNotifies: a secondary is told at the start and of every change, and finds the new serial.
 func TestServerNotifies(t *testing.T) {
-	f, port := newFake(t), freePort(t)
+	f, port := newFake(t), servetest.FreePort(t)
 	path := notifying(t, fmt.Sprintf("%q", f.addr))
 	start(t, fmt.Sprintf(".:%d {\n bind 127.0.0.1\n transfer {\n to *\n }\n nameward %s\n}\n", port, path))
 	r := running{plain: fmt.Sprintf("127.0.0.1:%d", port), guard: guards.first()}

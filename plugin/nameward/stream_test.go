@@ -15,6 +15,7 @@ import (
 	"github.com/nameward/nameward/registry/push/dso"
 	"github.com/nameward/nameward/registry/push/stream/streamtest"
 	"github.com/nameward/nameward/registry/push/watch"
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 // streamConfig is a configuration with a server of DNS Push at an address of the loopback.
@@ -64,7 +65,7 @@ func (s *seen) all() []string {
 
 // TestStreamIsWhatIsAnswered: a client that subscribed to every name has, after each change, what DNS answers.
 func TestStreamIsWhatIsAnswered(t *testing.T) {
-	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	at := fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))
 	g := startGuard(t, writeConfig(t, streamConfig(t, at)))
 	inStep(t, g)
 	types := []uint16{dns.TypeA, dns.TypeAAAA, dns.TypePTR, dns.TypeNS, dns.TypeSOA, dns.TypeSRV}
@@ -111,8 +112,8 @@ func TestStreamIsWhatIsAnswered(t *testing.T) {
 
 // TestStreamAnswersQuestions, like the port for DNS, and is in the answers, the transfers and the metrics.
 func TestStreamAnswersQuestions(t *testing.T) {
-	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	plain := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	at := fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))
+	plain := fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))
 	path := writeConfig(t, streamConfig(t, at))
 	start(t, fmt.Sprintf(".:%s {\n    bind 127.0.0.1\n    nameward %s\n}", plain[len("127.0.0.1:"):], path))
 	r := running{plain, at, guards.first()}
@@ -146,7 +147,7 @@ func TestStreamFollowsTheConfiguration(t *testing.T) {
 	path := writeConfig(t, "")
 	g := startGuard(t, path)
 	without := readText(t, path)
-	one, two := fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	one, two := fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))
 	reload := func(more string) error {
 		write(t, path, without+more)
 		return g.Reload()

@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/nameward/nameward/registry/primary/primarytest"
+	"github.com/nameward/nameward/registry/servetest"
 	"github.com/nameward/nameward/registry/tsig"
 	"github.com/nameward/nameward/registry/updates"
 )
@@ -47,7 +48,7 @@ func runGated(t *testing.T) *gated {
 	s := &gated{client: primarytest.Key(t, "client."), stranger: primarytest.Key(t, "stranger.")}
 	own := primarytest.Key(t, "own.")
 	s.ad, s.other, s.ours = primarytest.New(t, s.stranger), primarytest.New(t), primarytest.New(t, own)
-	port := freePort(t)
+	port := servetest.FreePort(t)
 	s.addr = fmt.Sprintf("127.0.0.1:%d", port)
 	path := writeConfig(t, fmt.Sprintf(`
 classes: {management: [10.9.0.0/16]}
@@ -307,7 +308,7 @@ func TestGatedPrincipals(t *testing.T) {
 func TestGatedBehindTSIG(t *testing.T) {
 	path := writeConfig(t, "updates: {gates: [{zone: ad.example., primary: [192.0.2.53], signed: pass}]}\n")
 	for zones, want := range map[string]bool{"": false, "example.": false, "corp.example.": true} {
-		text := fmt.Sprintf(".:%d {\n bind 127.0.0.1\n tsig %s {\n secret client. c2VjcmV0\n }\n nameward %s\n}\n", freePort(t), zones, path)
+		text := fmt.Sprintf(".:%d {\n bind 127.0.0.1\n tsig %s {\n secret client. c2VjcmV0\n }\n nameward %s\n}\n", servetest.FreePort(t), zones, path)
 		_, err := caddy.Start(input(text))
 		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "tsig plugin refuses keys that it does not know, and the gate of ad.example.") {
 			t.Errorf("tsig for %q: %v", zones, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/netbios/wins/usage"
 	"github.com/nameward/nameward/registry/control"
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 func winsConfig(at string) string {
@@ -30,7 +31,7 @@ func record(name, addr string) wins.Record {
 }
 
 func TestWINS(t *testing.T) {
-	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	at := fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))
 	path := writeConfig(t, winsConfig(at))
 	rules := filepath.Join(filepath.Dir(path), "policy.yaml")
 	write(t, rules, "version: 1\nrules: []\n")
@@ -105,7 +106,7 @@ func TestWINS(t *testing.T) {
 // TestWINSExplained: the WINS server has its say in explanations, and those of the servers behind follow the
 // configuration.
 func TestWINSExplained(t *testing.T) {
-	path := writeConfig(t, winsConfig(fmt.Sprintf("127.0.0.1:%d", freePort(t))))
+	path := writeConfig(t, winsConfig(fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))))
 	write(t, filepath.Join(filepath.Dir(path), "policy.yaml"), "version: 1\nrules: []\n")
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -141,8 +142,8 @@ func TestWINSExplained(t *testing.T) {
 
 // TestWINSMetrics: they are there with a WINS server only.
 func TestWINSMetrics(t *testing.T) {
-	path := writeConfig(t, winsConfig(fmt.Sprintf("127.0.0.1:%d", freePort(t))))
+	path := writeConfig(t, winsConfig(fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))))
 	write(t, filepath.Join(filepath.Dir(path), "policy.yaml"), "version: 1\nrules: []\n")
-	start(t, fmt.Sprintf(".:%d {\n    bind 127.0.0.1\n    nameward %s\n}", freePort(t), path))
+	start(t, fmt.Sprintf(".:%d {\n    bind 127.0.0.1\n    nameward %s\n}", servetest.FreePort(t), path))
 	checkMetrics(t, 26)
 }

@@ -2,13 +2,13 @@ package audit
 
 import (
 	"context"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/registry/servetest"
 	"github.com/nameward/nameward/registry/tsig"
 )
 
@@ -20,19 +20,9 @@ const (
 // startZone runs a DNS server on loopback, with or without knowing the key, and returns its address.
 func startZone(t *testing.T, secrets map[string]string, handler dns.HandlerFunc) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener, _ := servetest.Listen(t)
 	server := &dns.Server{Listener: listener, Handler: handler, TsigSecret: secrets, MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept }}
-	started, done := make(chan struct{}), make(chan error, 1)
-	server.NotifyStartedFunc = func() { close(started) }
-	go func() { done <- server.ActivateAndServe() }()
-	<-started
-	t.Cleanup(func() {
-		_ = server.Shutdown()
-		<-done
-	})
+	servetest.Serve(t, server)
 	return listener.Addr().String()
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/reuseport"
 	"github.com/miekg/dns"
 	"golang.org/x/net/bpf"
+
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 // BenchmarkQueries is CoreDNS's own path, without and with the front beside it.
@@ -62,7 +64,7 @@ func BenchmarkSaturation(b *testing.B) {
 }
 
 func startBench(b *testing.B, plugin string) string {
-	w, port := newWorld(b), freePort(b)
+	w, port := newWorld(b), servetest.FreePort(b)
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	var steered []string
 	if plugin == "echo" {

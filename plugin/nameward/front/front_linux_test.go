@@ -9,6 +9,8 @@ import (
 	"github.com/miekg/dns"
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
+
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 const (
@@ -60,7 +62,7 @@ func TestSteering(t *testing.T) {
 		{"shed and multisocket", "127.0.0.1 127.0.0.2", "shed\nmultisocket 2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w, port := newWorld(t), freePort(t)
+			w, port := newWorld(t), servetest.FreePort(t)
 			bind, hosts := "bind "+tt.hosts, strings.Fields(tt.hosts)
 			if tt.hosts == "" {
 				bind, hosts = "", []string{""}

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 func startOne(t testing.TB) (*world, string) {
-	w, port := newWorld(t), freePort(t)
+	w, port := newWorld(t), servetest.FreePort(t)
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	w.start(t, fmt.Sprintf(".:%d {\nbind 127.0.0.1\necho\n}", port), addr)
 	return w, addr

@@ -12,6 +12,8 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/miekg/dns"
 	"github.com/rs/zerolog"
+
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 // load asks without a pause until the context ends, and counts what was not answered.
@@ -45,7 +47,7 @@ func (l *load) run(ctx context.Context, network, addr string, m func() *dns.Msg)
 func TestReloadLosesNothing(t *testing.T) {
 	for _, block := range []string{"", "multisocket 3"} {
 		t.Run(block, func(t *testing.T) {
-			w, port := newWorld(t), freePort(t)
+			w, port := newWorld(t), servetest.FreePort(t)
 			addr := fmt.Sprintf("127.0.0.1:%d", port)
 			corefile := fmt.Sprintf(".:%d {\nbind 127.0.0.1\necho\n%s\n}", port, block)
 			i := w.start(t, corefile, addr)
@@ -88,7 +90,7 @@ func TestReloadLosesNothing(t *testing.T) {
 func TestComesLater(t *testing.T) {
 	for _, block := range []string{"", "multisocket 3"} {
 		t.Run(block, func(t *testing.T) {
-			w, port := newWorld(t), freePort(t)
+			w, port := newWorld(t), servetest.FreePort(t)
 			addr := fmt.Sprintf("127.0.0.1:%d", port)
 			with := fmt.Sprintf(".:%d {\nbind 127.0.0.1\necho\n%s\n}", port, block)
 			without := fmt.Sprintf(".:%d {\nbind 127.0.0.1\nplain\n%s\n}", port, block)
@@ -151,7 +153,7 @@ func restart(t testing.TB, i *caddy.Instance, corefile string) *caddy.Instance {
 
 // TestAddressesComeAndGo: a reload changes where CoreDNS listens, and how many sockets it has.
 func TestAddressesComeAndGo(t *testing.T) {
-	w, port := newWorld(t), freePort(t)
+	w, port := newWorld(t), servetest.FreePort(t)
 	block := func(hosts, more string) string {
 		return fmt.Sprintf(".:%d {\nbind %s\necho\n%s\n}", port, hosts, more)
 	}
@@ -180,7 +182,7 @@ func TestAddressesComeAndGo(t *testing.T) {
 // TestSuccession: the servers of the instance before serve until those of the next are known, and again
 // if that one fails; one that is gone has no say.
 func TestSuccession(t *testing.T) {
-	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	addr := fmt.Sprintf("127.0.0.1:%d", servetest.FreePort(t))
 	f := New(zerolog.Nop())
 	defer f.Close()
 	server := func() *dnsserver.Server { return &dnsserver.Server{Addr: "dns://" + addr} }

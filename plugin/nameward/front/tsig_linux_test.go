@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 const secret = "c2VjcmV0IG9mIHRoZSB0c2lnIHBsdWdpbg=="
@@ -41,7 +43,7 @@ func signed(m *dns.Msg, key, algorithm string) *dns.Msg {
 // TestTSIG has both kinds of keys over both transports, with CoreDNS's tsig plugin and without. The
 // client verifies every reply.
 func TestTSIG(t *testing.T) {
-	w, port := newWorld(t), freePort(t)
+	w, port := newWorld(t), servetest.FreePort(t)
 	w.SetProvider(xor{0x5a})
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	w.start(t, fmt.Sprintf(`.:%d {
@@ -109,7 +111,7 @@ func TestRawIsUntouched(t *testing.T) {
 }
 
 func TestTransfers(t *testing.T) {
-	w, port := newWorld(t), freePort(t)
+	w, port := newWorld(t), servetest.FreePort(t)
 	w.SetProvider(xor{0x5a})
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	w.start(t, fmt.Sprintf(`corp.example.:%d {

@@ -225,26 +225,6 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// freePort returns a port that nobody has over UDP and TCP.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 50 {
-		l, err := net.Listen("tcp", ":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf(":%d", port))
-		_ = l.Close()
-		if err == nil {
-			_ = u.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
 func query(qtype uint16) *dns.Msg { return new(dns.Msg).SetQuestion("www.corp.example.", qtype) }
 
 func update() *dns.Msg { return updateOf(1) }

@@ -23,6 +23,7 @@ import (
 	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/push"
 	"github.com/nameward/nameward/registry/push/pushtest"
+	"github.com/nameward/nameward/registry/servetest"
 )
 
 // list is a resolver that notes what it is told.
@@ -87,13 +88,9 @@ func TestContent(t *testing.T) {
 func TestVerify(t *testing.T) {
 	reg := pushtest.Pair(t, 2, false)
 	reg.Switch("ex2")
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	started := make(chan struct{})
+	_, conn := servetest.Listen(t)
 	var rd bool
-	srv := &dns.Server{PacketConn: conn, NotifyStartedFunc: func() { close(started) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+	srv := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
 		rd = q.RecursionDesired
 		node := "2"
@@ -105,10 +102,7 @@ func TestVerify(t *testing.T) {
 		m.Answer = append(m.Answer, rr)
 		_ = w.WriteMsg(m)
 	})}
-	done := make(chan error, 1)
-	go func() { done <- srv.ActivateAndServe() }()
-	<-started
-	defer func() { _ = srv.Shutdown(); <-done }()
+	servetest.Serve(t, srv)
 	l := &list{}
 	v := &Verifying{&Driver{l}, conn.LocalAddr().(*net.UDPAddr).AddrPort()}
 	items := reg.Items("192.0.2.11", "2001:db8::11")

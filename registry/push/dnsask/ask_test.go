@@ -16,6 +16,7 @@ import (
 
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/push"
+	"github.com/nameward/nameward/registry/servetest"
 	"github.com/nameward/nameward/registry/tsig"
 )
 
@@ -109,10 +110,7 @@ func onEx1(q dns.Question) []dns.RR {
 func (s *server) start(t *testing.T, networks ...string) netip.AddrPort {
 	t.Helper()
 	s.conns = map[string]int{}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, conn := servetest.Listen(t)
 	s.addr = netip.MustParseAddrPort(l.Addr().String())
 	for _, network := range networks {
 		srv := &dns.Server{Net: network, Handler: s, MaxTCPQueries: -1}
@@ -121,23 +119,12 @@ func (s *server) start(t *testing.T, networks ...string) netip.AddrPort {
 		}
 		if network == "tcp" {
 			srv.Listener = l
-		} else if srv.PacketConn, err = net.ListenPacket("udp", l.Addr().String()); err != nil {
-			t.Fatal(err)
+		} else {
+			srv.PacketConn = conn
 		}
-		run(t, srv)
+		servetest.Serve(t, srv)
 	}
-	t.Cleanup(func() { _ = l.Close() })
 	return s.addr
-}
-
-// run serves until the test ends. One that has not started yet cannot be shut down.
-func run(t *testing.T, srv *dns.Server) {
-	t.Helper()
-	started, done := make(chan struct{}), make(chan error, 1)
-	srv.NotifyStartedFunc = func() { close(started) }
-	go func() { done <- srv.ActivateAndServe() }()
-	<-started
-	t.Cleanup(func() { _ = srv.Shutdown(); <-done })
 }
 
 // items are roles mail0, mail1, ... of ex1 and ex2, with the holders given.
@@ -305,7 +292,7 @@ func serve(t *testing.T, h dns.HandlerFunc) netip.AddrPort {
 		t.Fatal(err)
 	}
 	srv := &dns.Server{PacketConn: pc, Handler: h}
-	run(t, srv)
+	servetest.Serve(t, srv)
 	return netip.MustParseAddrPort(pc.LocalAddr().String())
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/push"
+	"github.com/nameward/nameward/registry/servetest"
 	"github.com/nameward/nameward/registry/tsig"
 	"github.com/nameward/nameward/registry/zone"
 )
@@ -35,31 +36,14 @@ type realSecondary struct {
 func newReal(t *testing.T, key tsig.Key) *realSecondary {
 	t.Helper()
 	s := &realSecondary{key: key, has: map[string]*zone.View{}}
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln, conn := servetest.Listen(t)
 	s.fakeSecondary = &fakeSecondary{addr: netip.MustParseAddrPort(conn.LocalAddr().String())}
-	ln, err := net.Listen("tcp4", conn.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, srv := range []*dns.Server{{PacketConn: conn}, {Listener: ln}} {
 		srv.Handler, srv.MsgAcceptFunc = s, func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept }
 		if !key.IsZero() {
 			srv.TsigSecret = key.Secrets()
 		}
-		started := make(chan struct{})
-		srv.NotifyStartedFunc = func() { close(started) }
-		done := make(chan error, 1)
-		go func() { done <- srv.ActivateAndServe() }()
-		<-started
-		t.Cleanup(func() {
-			srv.Shutdown()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		})
+		servetest.Serve(t, srv)
 	}
 	return s
 }

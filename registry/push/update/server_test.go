@@ -2,7 +2,6 @@ package update
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/servetest"
 	"github.com/nameward/nameward/registry/tsig"
 )
 
@@ -34,25 +34,14 @@ func newServer(t *testing.T, key tsig.Key, records ...string) *server {
 	t.Helper()
 	s := &server{zones: []string{"corp.example.", "2.0.192.in-addr.arpa."}, sets: map[string][]dns.RR{}, key: key}
 	s.set(t, records...)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, pc := servetest.Listen(t)
 	s.addr = netip.MustParseAddrPort(l.Addr().String())
-	pc, err := net.ListenPacket("udp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, srv := range []*dns.Server{{Listener: l, MaxTCPQueries: -1}, {PacketConn: pc}} {
 		srv.Handler, srv.MsgAcceptFunc = s, func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept }
 		if !key.IsZero() {
 			srv.TsigProvider = key.Provider()
 		}
-		started, done := make(chan struct{}), make(chan error, 1)
-		srv.NotifyStartedFunc = func() { close(started) }
-		go func() { done <- srv.ActivateAndServe() }()
-		<-started
-		t.Cleanup(func() { _ = srv.Shutdown(); <-done })
+		servetest.Serve(t, srv)
 	}
 	return s
 }

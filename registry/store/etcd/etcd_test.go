@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -23,6 +22,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/servetest"
 	"github.com/nameward/nameward/registry/store/storetest"
 )
 
@@ -43,8 +43,8 @@ func newServer(t *testing.T) *server {
 		}
 		t.Skip("etcd is not installed: e2e/peers.sh installs it")
 	}
-	s := &server{t: t, url: "http://" + freeAddr(t)}
-	peer := "http://" + freeAddr(t)
+	s := &server{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", servetest.FreePort(t))}
+	peer := fmt.Sprintf("http://127.0.0.1:%d", servetest.FreePort(t))
 	s.cmd = exec.Command(path, "--name", "s1", "--data-dir", filepath.Join(t.TempDir(), "data"), "--listen-client-urls", s.url, "--advertise-client-urls", s.url,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "s1="+peer, "--heartbeat-interval", "10", "--election-timeout", "100",
 		"--log-level", "error")
@@ -66,16 +66,6 @@ func newServer(t *testing.T) *server {
 			t.Fatalf("etcd does not answer: %v", err)
 		}
 	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (s *server) config() clientv3.Config {
