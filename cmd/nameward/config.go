@@ -12,12 +12,9 @@ import (
 )
 
 func newConfig() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "config", Short: "Check configuration files, print their schema", Args: knownVerb,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newConfigCheck(), newConfigSchema())
-	return cmd
+	return verbs(&cobra.Command{
+		Use: "config", Short: "Check configuration files, print their schema",
+	}, newConfigCheck(), newConfigSchema())
 }
 
 func newConfigCheck() *cobra.Command {

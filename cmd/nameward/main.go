@@ -75,7 +75,15 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// knownVerb is for commands that have only verbs; the error says which one is near.
+// verbs makes a command that has only verbs.
+func verbs(cmd *cobra.Command, list ...*cobra.Command) *cobra.Command {
+	cmd.Args = knownVerb
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(list...)
+	return cmd
+}
+
+// knownVerb says which verb is near one that is unknown.
 func knownVerb(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -56,6 +56,10 @@ func newSwitch() *cobra.Command {
 func switchAndWait(cmd *cobra.Command, client *control.Client, r registry.SwitchRequest, o waiting, asJSON bool) error {
 	ctx, cancel := withTimeout(cmd)
 	defer cancel()
+	pushes := pushctl.Client{Client: client}
+	if err := o.possible(ctx, pushes); err != nil {
+		return err
+	}
 	moves, err := client.Switch(ctx, r)
 	if err != nil {
 		return told(err)
@@ -63,11 +67,13 @@ func switchAndWait(cmd *cobra.Command, client *control.Client, r registry.Switch
 	if !asJSON {
 		printMoves(cmd.OutOrStdout(), moves)
 	}
-	var roles []string
-	for _, m := range moves.Moves {
-		roles = append(roles, m.Role)
+	roles := r.Roles // also those that are there already: a target may lack them
+	if r.All {
+		for _, m := range moves.Moves {
+			roles = append(roles, m.Role)
+		}
 	}
-	reply, err := o.until(cmd.Context(), pushctl.Client{Client: client}, moves.Change, roles)
+	reply, err := o.until(cmd.Context(), pushes, moves.Change, roles)
 	if asJSON {
 		return errors.Join(printJSON(cmd.OutOrStdout(), struct {
 			registry.Moves
@@ -89,14 +95,10 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool) {
 }
 
 func newOverride() *cobra.Command {
-	cmd := &cobra.Command{
+	return verbs(&cobra.Command{
 		Use:   "override",
 		Short: "Force a role to a node, whatever its source says, or end that",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newOverrideSet(), newOverrideClear())
-	return cmd
+	}, newOverrideSet(), newOverrideClear())
 }
 
 func newOverrideSet() *cobra.Command {

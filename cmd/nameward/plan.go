@@ -22,17 +22,13 @@ import (
 )
 
 func newPlan() *cobra.Command {
-	cmd := &cobra.Command{
+	return verbs(&cobra.Command{
 		Use:   "plan",
 		Short: "Prepare a switchover in a file, carry it out, take it back",
 		Long: "Prepare a switchover of roles in a file that people review. Carried out, it lowers the TTLs first and waits until caches\n" +
 			"have let go of the old ones, makes one change, waits for the proof of every target, and raises the TTLs again. A plan\n" +
 			"is refused when the state is not the one it was made from.",
-		Args: knownVerb,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newPlanCreate(), newPlanShow(), newPlanApply(), newPlanRevert())
-	return cmd
+	}, newPlanCreate(), newPlanShow(), newPlanApply(), newPlanRevert())
 }
 
 func newPlanCreate() *cobra.Command {

@@ -15,14 +15,11 @@ import (
 )
 
 func newPolicy() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "policy", Short: "Check, test, explain and compare registration policies, without a running nameward", Args: knownVerb,
+	return verbs(&cobra.Command{
+		Use: "policy", Short: "Check, test, explain and compare registration policies, without a running nameward",
 		Long: "A policy decides which registration, update, answer or push may carry which address for which name. These verbs\n" +
 			"read policy files; the built-in rules are the policy \"builtin\". Exit codes: 0 clean, 1 findings, 2 could not be read.",
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newPolicyCheck(), newPolicyTest(), newPolicyExplain(), newPolicyReach(), newPolicyDiff(), newPolicyPlan(), newPolicyPage(), newPolicySchema())
-	return cmd
+	}, newPolicyCheck(), newPolicyTest(), newPolicyExplain(), newPolicyReach(), newPolicyDiff(), newPolicyPlan(), newPolicyPage(), newPolicySchema())
 }
 
 // builtinPolicy is the word for the policy without a file.

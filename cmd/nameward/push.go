@@ -18,14 +18,10 @@ import (
 )
 
 func newPush() *cobra.Command {
-	cmd := &cobra.Command{
+	return verbs(&cobra.Command{
 		Use:   "push",
 		Short: "Show how far other name servers are with each change, try again, or drill",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newPushStatus(), newPushRetry(), newPushDrill())
-	return cmd
+	}, newPushStatus(), newPushRetry(), newPushDrill())
 }
 
 // pushFlag is controlFlag for the verbs that are about targets.
@@ -106,16 +102,15 @@ func printPush(w io.Writer, st pushctl.Status, only string) {
 		if only != "" && t.Name != only {
 			continue
 		}
-		has := t.Stages[push.Verified.String()] + t.Stages[push.Acked.String()]
-		lacks := -has
+		has := -t.Lacks
 		for _, n := range t.Stages {
-			lacks += n
+			has += n
 		}
 		mean := "-"
 		if t.Delivered > 0 {
 			mean = shortTime(time.Duration(t.MeanSec * float64(time.Second)))
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\n", t.Name, t.Kind, has, lacks, t.Change, t.Delivered, mean, t.Superseded, t.Failures)
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\n", t.Name, t.Kind, has, t.Lacks, t.Change, t.Delivered, mean, t.Superseded, t.Failures)
 	}
 	tw.Flush()
 	printDeliveries(w, "", st.Deliveries)
@@ -226,6 +221,21 @@ func (o *waiting) check() error {
 		return fmt.Errorf("--quorum %d: want how many targets are enough, such as 2", o.quorum)
 	case o.timeout <= 0:
 		return fmt.Errorf("--timeout %s: want how long to wait, such as 30s", o.timeout)
+	}
+	return nil
+}
+
+// possible finds a quorum that can never be, before anything moves.
+func (o *waiting) possible(ctx context.Context, c pushctl.Client) error {
+	if o.quorum == 0 {
+		return nil
+	}
+	st, err := c.Status(ctx, pushctl.Filter{})
+	if err != nil {
+		return told(err)
+	}
+	if n := len(st.Targets); o.quorum > n {
+		return exit{exitFindings, fmt.Errorf("a quorum of %d is more than the %s that there are; nothing was changed", o.quorum, count(n, "target"))}
 	}
 	return nil
 }

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -49,7 +52,9 @@ func newPushDrill() *cobra.Command {
 			return errors.New("--count and --timeout are more than 0")
 		}
 		d.client, d.out = client(), cmd.OutOrStdout()
-		return d.run(cmd.Context())
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return d.run(ctx)
 	}
 	return cmd
 }
@@ -73,11 +78,15 @@ func (d *drill) run(ctx context.Context) error {
 	took, missed, kinds := map[string][]time.Duration{}, map[string]int{}, map[string]string{}
 	home := role.Served[0]
 	at := slices.Index(nodes, home)
+	var failed error // also that it was interrupted; what was found until then is reported
 	for range d.count {
 		at = (at + 1) % len(nodes)
-		list, err := d.move(ctx, nodes[at])
-		if err != nil {
-			return errors.Join(err, d.back(ctx, home))
+		var list []push.Progress
+		if list, failed = d.move(ctx, nodes[at]); ctx.Err() != nil {
+			failed = exit{exitFindings, errors.New("the drill was interrupted")}
+		}
+		if failed != nil {
+			break
 		}
 		for _, p := range list {
 			kinds[p.Target] = p.Kind
@@ -88,10 +97,11 @@ func (d *drill) run(ctx context.Context) error {
 			}
 		}
 	}
-	if err := d.back(ctx, home); err != nil {
-		return err
+	failed = errors.Join(failed, d.back(ctx, home))
+	if failed != nil && len(kinds) == 0 {
+		return failed
 	}
-	return d.report(took, missed, kinds)
+	return errors.Join(failed, d.report(took, missed, kinds))
 }
 
 // choose finds the role and its nodes, the one that has it first.
@@ -180,7 +190,15 @@ func (d *drill) print(list []drilled) {
 	tw := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "TARGET\tKIND\tMOVES\tMISSED\tP50\tP99\tMAX")
 	for _, t := range list {
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Target, t.Kind, t.Moves, t.Missed, shortTime(t.P50), shortTime(t.P99), shortTime(t.Max))
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d", t.Target, t.Kind, t.Moves, t.Missed)
+		for _, took := range []time.Duration{t.P50, t.P99, t.Max} {
+			if t.Moves == 0 {
+				fmt.Fprint(tw, "\t-")
+			} else {
+				fmt.Fprintf(tw, "\t%s", shortTime(took))
+			}
+		}
+		fmt.Fprintln(tw)
 	}
 	tw.Flush()
 }

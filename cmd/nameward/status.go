@@ -114,6 +114,9 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 	if st.Updates != nil && st.Updates.Error != "" {
 		fmt.Fprintf(w, "! dynamic updates cannot be saved: %s\n", st.Updates.Error)
 	}
+	if st.Push != nil {
+		printLacks(w, st.Push)
+	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "ROLE\tMODE\tHOLDER\tEPOCH\tSINCE\tSTATE\tSERVED\tADDRESSES\tSOURCE")
 	for _, r := range st.Roles {
@@ -144,12 +147,34 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 		rules = ", " + count(st.Policy.Rules, "policy rule")
 	}
 	fmt.Fprintf(w, "change %d, %s%s\n", st.Change, count(len(st.Roles), "role"), rules)
+	if st.Push != nil {
+		printTargets(w, st.Push)
+	}
 	if st.WINS != nil {
 		printWINS(w, st.WINS)
 	}
 	if st.Updates != nil {
 		printUpdates(w, st.Updates)
 	}
+}
+
+// printLacks prints what other name servers do not have.
+func printLacks(w io.Writer, st *control.PushStatus) {
+	if st.Error != "" {
+		fmt.Fprintf(w, "! push: the ledger cannot be saved: %s\n", st.Error)
+	}
+	for _, name := range sortedKeys(st.Lacks) {
+		fmt.Fprintf(w, "! target %s does not have %s yet: nameward push status %s\n", name, count(st.Lacks[name], "role"), name)
+	}
+}
+
+// printTargets prints in a line whether everybody else has it.
+func printTargets(w io.Writer, st *control.PushStatus) {
+	who := ""
+	if st.Standby {
+		who = "; another guard tells them"
+	}
+	fmt.Fprintf(w, "push: %d of %s have everything%s\n", st.Targets-len(st.Lacks), count(st.Targets, "target"), who)
 }
 
 // printUpdates prints what came of dynamic updates in a line.

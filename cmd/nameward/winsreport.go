@@ -16,12 +16,9 @@ import (
 )
 
 func newWins() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "wins", Short: "Look at the WINS server: who still uses NetBIOS names, and its partners", Args: knownVerb,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newWinsReport(), newWinsPartners())
-	return cmd
+	return verbs(&cobra.Command{
+		Use: "wins", Short: "Look at the WINS server: who still uses NetBIOS names, and its partners",
+	}, newWinsReport(), newWinsPartners())
 }
 
 func newWinsReport() *cobra.Command {

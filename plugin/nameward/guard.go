@@ -214,16 +214,18 @@ func (g *Guard) run(ctx context.Context) {
 // control is the control API.
 func (g *Guard) control() *control.Server {
 	u, w := &updatesctl.Server{Zones: g.Zones, Book: func() *updates.Book { return g.updates.book }, Log: g.log}, g.winsControl()
+	p := g.pushControl()
 	ctl := &control.Server{
 		Registry: g.reg, Version: Version, Started: g.started, Config: g.configStatus, Policy: g.policyStatus,
 		Reload: func(context.Context) error { return g.Reload() }, Checks: g.checks, Zones: g.zones.status, Listen: g.listen,
 		Updates: control.Updates{Serial: u.Serial, Registered: u.Registered, Held: u.HeldOf}, UpdatesStatus: g.updates.status, StorePath: placeOf(g.cfg.Store), Log: g.log,
 		Mount: func(mux *http.ServeMux) {
 			u.Mount(mux)
-			g.pushControl().Mount(mux)
+			p.Mount(mux)
 			w.Mount(mux) // or it says that there is no WINS server
 		},
 	}
+	ctl.Push, ctl.Told = p.Summary, p.Told
 	if w.DB != nil {
 		ctl.WINS, ctl.Names = w.Status, w.Explain
 	}

@@ -16,6 +16,8 @@ type Explanation struct {
 	Name   string   `json:"name"`
 	Steps  []string `json:"steps"`
 	Answer []string `json:"answer"` // addresses or names; empty: none is given, or somebody else is asked for it
+
+	asked string // the role that the name is of; "" for none
 }
 
 // Step adds a step.
@@ -162,6 +164,7 @@ func (e *Explanation) place(zone *registry.Zone, updates Updates) {
 }
 
 func (e *Explanation) role(snap *registry.Snapshot, s *registry.RoleState) {
+	e.asked = s.Role.Name
 	e.Step("%s", claimText(s))
 	switch s.State {
 	case registry.Fresh:

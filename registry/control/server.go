@@ -39,6 +39,10 @@ type Server struct {
 	Updates Updates
 	// UpdatesStatus tells how dynamic updates are taken, nil if they are not; the function may be nil too.
 	UpdatesStatus func() *UpdatesStatus
+	// Push tells whether the targets have everything, nil if there are none; the function may be nil too.
+	Push func() *PushStatus
+	// Told explains which targets have what a role publishes; nil if there are none.
+	Told func(e *Explanation, role string)
 	// Mount adds the handlers of other packages; nil for none.
 	Mount func(*http.ServeMux)
 	// StorePath is what status shows.
@@ -189,6 +193,9 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	if s.UpdatesStatus != nil {
 		st.Updates = s.UpdatesStatus()
 	}
+	if s.Push != nil {
+		st.Push = s.Push()
+	}
 	Reply(w, st)
 }
 
@@ -236,6 +243,9 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		Fail(w, http.StatusBadRequest, err)
 		return
+	}
+	if e.asked != "" && s.Told != nil {
+		s.Told(&e, e.asked)
 	}
 	Reply(w, e)
 }

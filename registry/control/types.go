@@ -24,6 +24,7 @@ type Status struct {
 	Claims  map[string]uint64         `json:"claims"` // by outcome, since the start
 	WINS    *WINSStatus               `json:"wins,omitempty"`
 	Updates *UpdatesStatus            `json:"updates,omitempty"`
+	Push    *PushStatus               `json:"push,omitempty"`
 }
 
 // ConfigStatus tells which configuration is in force and whether a newer one was refused.
@@ -69,6 +70,14 @@ type UpdatesStatus struct {
 	Gates   int            `json:"gates"`   // zones of other servers
 	Keys    int            `json:"keys"`    // agreed on with clients by Kerberos
 	Error   string         `json:"error,omitempty"`
+}
+
+// PushStatus tells whether the targets of push have what the roles publish.
+type PushStatus struct {
+	Targets int            `json:"targets"`
+	Lacks   map[string]int `json:"lacks"`             // how many roles a target has not yet, by its name; without those that have all
+	Standby bool           `json:"standby,omitempty"` // another guard tells the targets
+	Error   string         `json:"error,omitempty"`   // why the ledger cannot be saved
 }
 
 // StoreStatus tells where the state is kept.

@@ -122,16 +122,28 @@ func (p *Pusher) current() []*worker {
 // TargetStatus is how one target is.
 type TargetStatus struct {
 	Name, Kind string
+	CanBeAsked bool          // else an acknowledgement is all that can be had
 	Stages     map[Stage]int // deliveries by stage
 	Seen       uint64        // the change up to which all deliveries are in the ledger
 	Counts     Counts
+}
+
+// Lacks is how many roles the target has not yet.
+func (t *TargetStatus) Lacks() (n int) {
+	for stage, rows := range t.Stages {
+		if stage != Verified && (stage != Acked || t.CanBeAsked) {
+			n += rows
+		}
+	}
+	return n
 }
 
 // Standing returns how the targets are, in written order.
 func (p *Pusher) Standing() []TargetStatus {
 	var out []TargetStatus
 	for _, w := range p.current() {
-		out = append(out, TargetStatus{w.Name, w.Kind, p.Ledger.standing(w.Name), w.seen.Load(), w.meter.counts()})
+		_, canBeAsked := w.Driver.(Verifier)
+		out = append(out, TargetStatus{w.Name, w.Kind, canBeAsked, p.Ledger.standing(w.Name), w.seen.Load(), w.meter.counts()})
 	}
 	return out
 }

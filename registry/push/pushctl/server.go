@@ -83,7 +83,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 
 func targetOf(t push.TargetStatus) Target {
 	out := Target{
-		Name: t.Name, Kind: t.Kind, Stages: map[string]int{}, Change: t.Seen, Superseded: t.Counts.Superseded, Failures: t.Counts.Failures,
+		Name: t.Name, Kind: t.Kind, Stages: map[string]int{}, Lacks: t.Lacks(), Change: t.Seen, Superseded: t.Counts.Superseded, Failures: t.Counts.Failures,
 		Delivered: t.Counts.Delivered.Count,
 	}
 	for stage, n := range t.Stages {

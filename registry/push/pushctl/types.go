@@ -24,6 +24,7 @@ type Target struct {
 	Name       string         `json:"name"`
 	Kind       string         `json:"kind"`
 	Stages     map[string]int `json:"stages"` // deliveries by stage
+	Lacks      int            `json:"lacks"`  // roles that it has not yet
 	Change     uint64         `json:"change"` // up to which it is followed
 	Superseded uint64         `json:"superseded"`
 	Failures   uint64         `json:"failures"`
