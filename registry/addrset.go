@@ -10,6 +10,7 @@ import (
 // state that serves it and never changes.
 type addrSet struct {
 	v4, v6  []netip.Addr
+	first   []netip.Addr // of v4, that of each node which comes first
 	a, aaaa []net.IP
 }
 
@@ -20,6 +21,7 @@ func newAddrSet(nodes ...*Node) *addrSet {
 			s.add(addr)
 		}
 	}
+	s.first = firstV4(nodes, s.v4)
 	return s
 }
 
@@ -36,3 +38,17 @@ func (s *addrSet) add(addr netip.Addr) {
 }
 
 var noAddrs = &addrSet{}
+
+// firstV4 are the first IPv4 addresses of nodes, those of all of them being v4. Two nodes may share one.
+func firstV4(nodes []*Node, v4 []netip.Addr) []netip.Addr {
+	if len(nodes) == 1 {
+		return v4[:min(1, len(v4))]
+	}
+	var out []netip.Addr
+	for _, n := range nodes {
+		if i := slices.IndexFunc(n.Public, netip.Addr.Is4); i >= 0 && !slices.Contains(out, n.Public[i]) {
+			out = append(out, n.Public[i])
+		}
+	}
+	return out
+}

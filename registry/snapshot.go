@@ -85,8 +85,21 @@ func (s *RoleState) A() []net.IP { return s.addrs.a }
 // AAAA returns the IPv6 addresses served, 16 octets each. The caller must not write to it.
 func (s *RoleState) AAAA() []net.IP { return s.addrs.aaaa }
 
-// V4 returns the IPv4 addresses served, for NetBIOS. The caller must not write to it.
+// V4 returns the IPv4 addresses served. The caller must not write to it.
 func (s *RoleState) V4() []netip.Addr { return s.addrs.v4 }
+
+// NB returns what the role's NetBIOS names stand for: in mode single the first IPv4 address of each node that is served,
+// so that no client can choose a wrong one; in mode all every one, up to the 25 that a WINS server keeps of a name. The
+// caller must not write to it.
+func (s *RoleState) NB() []netip.Addr {
+	if s.Role.Mode == Single {
+		return s.addrs.first
+	}
+	return s.addrs.v4[:min(len(s.addrs.v4), maxNB)]
+}
+
+// maxNB is how many members an internet group has at most.
+const maxNB = 25
 
 // V6 returns the IPv6 addresses served. The caller must not write to it.
 func (s *RoleState) V6() []netip.Addr { return s.addrs.v6 }

@@ -2,7 +2,6 @@ package nbns
 
 import (
 	"net/netip"
-	"slices"
 
 	"github.com/nameward/nameward/netbios"
 	"github.com/nameward/nameward/registry"
@@ -82,17 +81,15 @@ func (s *Server) nameQuery(snap *registry.Snapshot, set *Settings, p packet, h n
 	return netbios.AppendNegativeQueryResponse(dst, h.ID, netbios.RcodeName, name), nil, Negative
 }
 
-// guarded answers for a role's name. In mode single the answer is one address of each node that is
-// served, so that no client can choose a wrong one; in mode all it is the list.
+// guarded answers for a role's name.
 func guarded(role *registry.RoleState, p packet, id uint16, name netbios.Name, dst []byte) ([]byte, Outcome) {
-	if role.Role.Mode == registry.Single && len(role.Served) == 1 {
+	switch addrs := role.NB(); len(addrs) {
+	case 0:
+	case 1:
 		// Nearly every answer: without the room for a list.
-		if a, ok := firstIPv4(role.Served[0].Public); ok {
-			return netbios.AppendPositiveQueryResponse(dst, id, name, role.TTL, netbios.Address{Flags: netbios.HNode, Addr: a}), Positive
-		}
-	}
-	if len(role.V4()) > 0 {
-		return positiveList(role, id, name, dst), Positive
+		return netbios.AppendPositiveQueryResponse(dst, id, name, role.TTL, netbios.Address{Flags: netbios.HNode, Addr: addrs[0]}), Positive
+	default:
+		return positiveList(addrs, role.TTL, id, name, dst), Positive
 	}
 	switch {
 	case role.Unknown():
@@ -103,43 +100,17 @@ func guarded(role *registry.RoleState, p packet, id uint16, name netbios.Name, d
 	return netbios.AppendNegativeQueryResponse(dst, id, netbios.RcodeName, name), Negative
 }
 
-func positiveList(role *registry.RoleState, id uint16, name netbios.Name, dst []byte) []byte {
+func positiveList(list []netip.Addr, ttl uint32, id uint16, name netbios.Name, dst []byte) []byte {
 	var room [maxAddrs]netbios.Address
 	addrs := room[:0]
-	if role.Role.Mode == registry.Single {
-		for _, n := range role.Served {
-			if a, ok := firstIPv4(n.Public); ok {
-				addrs = appendOnce(addrs, a)
-			}
-		}
-	} else {
-		for _, a := range role.V4()[:min(len(role.V4()), maxAddrs)] {
-			addrs = append(addrs, netbios.Address{Flags: netbios.HNode, Addr: a})
-		}
+	for _, a := range list[:min(len(list), maxAddrs)] {
+		addrs = append(addrs, netbios.Address{Flags: netbios.HNode, Addr: a})
 	}
-	return netbios.AppendPositiveQueryResponse(dst, id, name, role.TTL, addrs...)
+	return netbios.AppendPositiveQueryResponse(dst, id, name, ttl, addrs...)
 }
 
 // maxAddrs is how many addresses a name has at most, as in WINS: 25 members of an internet group.
 const maxAddrs = 25
-
-// appendOnce appends an address within the capacity: two nodes may share one.
-func appendOnce(addrs []netbios.Address, a netip.Addr) []netbios.Address {
-	entry := netbios.Address{Flags: netbios.HNode, Addr: a}
-	if len(addrs) == cap(addrs) || slices.Contains(addrs, entry) {
-		return addrs
-	}
-	return append(addrs, entry)
-}
-
-func firstIPv4(addrs []netip.Addr) (netip.Addr, bool) {
-	for _, a := range addrs {
-		if a.Is4() {
-			return a, true
-		}
-	}
-	return netip.Addr{}, false
-}
 
 // handleClaim deals with registrations, refreshes and releases where there is no database: a node that
 // registers a guarded name is quietly accepted, since a refusal would fail its cluster resource, and

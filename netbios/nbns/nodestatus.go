@@ -54,7 +54,7 @@ func (s *Settings) isOwn(snap *registry.Snapshot, name netbios.Name) bool {
 // does not carry the scope, so that those of another one would be mistaken.
 func appendServed(names []netbios.NodeName, snap *registry.Snapshot, scope string) []netbios.NodeName {
 	for role := range snap.Roles() {
-		if len(role.V4()) == 0 {
+		if len(role.NB()) == 0 {
 			continue
 		}
 		for _, n := range role.Role.NetBIOS {

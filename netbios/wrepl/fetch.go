@@ -25,9 +25,8 @@ func (r *Replicator) fetch(ctx context.Context, p *partner, a *association, t *T
 				"a Samba server takes that of its first interface, set winsdb:local_owner there", o.Addr))
 			continue
 		}
-		if q := r.knowsMore(p, o.Addr, o.Max); q != nil {
-			left = true
-			q.poke(nil)
+		if elsewhere, later := r.elsewhere(p, o); elsewhere {
+			left = left || later
 			continue
 		}
 		applied, err := r.fetchOwner(ctx, p, a, o)
@@ -77,7 +76,11 @@ func (r *Replicator) fetchOwner(ctx context.Context, p *partner, a *association,
 	defer done()
 	ownWord := o.Addr == p.address()
 	ask := wins.Replicas{Partner: p.address(), Owner: o.Addr, Renew: ownWord || !r.isPartner(o.Addr)}
-	if ask.From = r.store.Next(o.Addr, ask.Renew); ask.From > o.Max {
+	ask.From = r.store.Next(o.Addr, ask.Renew)
+	switch {
+	case ownWord && o.Max+1 < ask.From:
+		ask.From = 1 // it has lost its file, and begins anew
+	case ask.From > o.Max:
 		return wins.Applied{}, nil
 	}
 	wire, err := a.records(Owner{Addr: o.Addr, Max: o.Max, Min: ask.From, Type: 1})

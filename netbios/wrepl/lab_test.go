@@ -31,6 +31,7 @@ type memory struct {
 	changed  chan struct{}
 	applied  []string
 	raised   []uint64
+	stubborn bool // Raise does nothing, as with other software
 	err      error
 }
 
@@ -88,6 +89,9 @@ func (m *memory) Apply(_ context.Context, r wins.Replicas) (sum wins.Applied, er
 	if m.names[r.Owner] == nil {
 		m.names[r.Owner] = map[netbios.Name]wins.Record{}
 	}
+	if r.Partner == r.Owner && r.From <= 1 && r.UpTo > 0 && r.UpTo < m.seen[r.Owner] {
+		m.versions[r.Owner], m.seen[r.Owner], m.names[r.Owner] = 0, 0, map[netbios.Name]wins.Record{}
+	}
 	m.seen[r.Owner] = max(m.seen[r.Owner], r.UpTo)
 	if r.Renew && r.From <= 1 {
 		m.verified[r.Owner] = wins.StampOf(time.Now())
@@ -105,7 +109,9 @@ func (m *memory) Raise(_ context.Context, version uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.raised = append(m.raised, version)
-	m.versions[wins.IPv4{}] = version
+	if !m.stubborn {
+		m.versions[wins.IPv4{}] = version
+	}
 	return nil
 }
 

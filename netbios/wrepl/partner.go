@@ -116,6 +116,20 @@ func (p *partner) knows(owner wins.IPv4) uint64 {
 	return p.table[owner]
 }
 
+// answers reports whether the partner has told what it knows when it was asked last.
+func (p *partner) answers() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Pull > 0 && p.table != nil
+}
+
+// wasAsked reports whether it was asked with success so short a time ago.
+func (p *partner) wasAsked(ago time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.status.LastPull) < ago
+}
+
 // tellNews has the partner told of records that came from a third server.
 func (p *partner) tellNews(t *Table) {
 	p.mu.Lock()

@@ -118,6 +118,32 @@ func (r *Replicator) table(c Command, begun wins.IPv4) (t *Table, own uint64) {
 	return t, own
 }
 
+// elsewhere reports whether the records of an owner are better had from another partner than from p, and has that one
+// asked: the owner itself if it answers, whatever others say of it, else who has most of them. p is to be asked again
+// if left is set.
+func (r *Replicator) elsewhere(p *partner, o Owner) (is, left bool) {
+	own := r.byAddr[o.Addr.Addr()]
+	if own == p {
+		return false, false
+	}
+	if own != nil && own.answers() {
+		switch {
+		case o.Max <= own.knows(o.Addr):
+			return true, false
+		case own.wasAsked(leftTime): // two that know more of each other than they do themselves are not to keep us busy
+			return true, true
+		}
+		own.poke(nil)
+		return true, false
+	}
+	q := r.knowsMore(p, o.Addr, o.Max)
+	if q == nil {
+		return false, false
+	}
+	q.poke(nil)
+	return true, true
+}
+
 // knowsMore finds a partner that has a higher version of an owner than one that p has; nil when there is none.
 func (r *Replicator) knowsMore(p *partner, owner wins.IPv4, version uint64) *partner {
 	var best *partner

@@ -137,7 +137,8 @@ func TestPushOnly(t *testing.T) {
 func TestWhoKnowsMost(t *testing.T) {
 	const x = "192.0.2.99"
 	world(t, func(t *testing.T, w *wire) []*server {
-		two, three := w.server(b, to(a)), w.server(c, to(a))
+		quiet := func(p *Partner) { p.Push = false } // who hears of one thing first asks for it first
+		two, three := w.server(b, to(a, quiet)), w.server(c, to(a, quiet))
 		for i, s := range []*server{two, three} {
 			for v := range i + 3 {
 				other := newMemory()
@@ -293,6 +294,66 @@ func TestLost(t *testing.T) {
 		synctest.Wait()
 		same(t, "what the other one has", two.has(a), "MAIL<20> 198.51.100.12")
 		return []*server{one, two}
+	})
+}
+
+// TestBeginsAnew: a server that has lost its file and begins with low versions is believed, though others still know
+// high ones of it, and what it had before does not come back from them.
+func TestBeginsAnew(t *testing.T) {
+	world(t, func(t *testing.T, w *wire) []*server {
+		one, two, three := w.server(a, to(b), to(c)), w.server(b, to(a), to(c)), w.server(c, to(a), to(b))
+		for range 5 {
+			one.put(t, "MAIL<20>", "192.0.2.11")
+			one.put(t, "GONE<20>", "192.0.2.11")
+		}
+		time.Sleep(time.Minute)
+		one.stop()
+		one.memory = newMemory()
+		one.stubborn = true
+		one.put(t, "MAIL<20>", "198.51.100.12")
+		one.up()
+		time.Sleep(2 * time.Minute)
+		for _, s := range []*server{two, three} {
+			same(t, "what the others have", s.has(a), "MAIL<20> 198.51.100.12")
+		}
+		time.Sleep(3 * time.Hour)
+		for _, s := range []*server{two, three} {
+			same(t, "in the long run", s.has(a), "MAIL<20> 198.51.100.12")
+		}
+		// While it is away others are believed again, and have nothing old.
+		two.stop()
+		one.put(t, "MAIL<20>", "192.0.2.11")
+		time.Sleep(time.Minute)
+		one.stop()
+		two.up()
+		time.Sleep(2 * time.Minute)
+		same(t, "from the third", two.has(a), "MAIL<20> 192.0.2.11")
+		return []*server{two, three}
+	})
+}
+
+// TestContradiction: two partners that each know more of the other one than that one says keep nobody busy.
+func TestContradiction(t *testing.T) {
+	world(t, func(t *testing.T, w *wire) []*server {
+		two, three := w.server(b), w.server(c)
+		two.set, three.set = Settings{Address: ip(b), Partners: []Partner{to(a)}}, Settings{Address: ip(c), Partners: []Partner{to(a)}}
+		for s, other := range map[*server]string{two: c, three: b} {
+			s.stop()
+			s.stubborn = true
+			s.versions[ip(other)], s.seen[ip(other)] = 900, 900
+			s.put(t, "MAIL<20>", "192.0.2.11")
+			s.up()
+		}
+		one := w.server(a, to(b), to(c))
+		time.Sleep(time.Minute)
+		w.talk()
+		time.Sleep(time.Hour)
+		if n := strings.Count(w.talk(), "1>"); n > 2*2*6*60 {
+			t.Errorf("%d messages in an hour", n)
+		}
+		same(t, "what it has of one", one.has(b), "MAIL<20> 192.0.2.11")
+		same(t, "what it has of the other", one.has(c), "MAIL<20> 192.0.2.11")
+		return []*server{one, two, three}
 	})
 }
 

@@ -177,9 +177,8 @@ func (r *replication) keepRoles(ctx context.Context) error {
 }
 
 func (r *replication) setRoles(ctx context.Context, told, snap *registry.Snapshot) error {
-	names, known := roleNames(snap.ChangedSince(told))
-	// Names that the configuration has no more are ended, unless there are roles that nothing is known of yet.
-	all := known && (told == nil || told.World != snap.World)
+	// Names that the configuration has no more are ended.
+	names, all := roleNames(snap.ChangedSince(told)), told == nil || told.World != snap.World
 	if len(names) > 0 || all {
 		if err := r.db.SetRoles(ctx, names, all); err != nil {
 			return err
@@ -192,24 +191,18 @@ func (r *replication) setRoles(ctx context.Context, told, snap *registry.Snapsho
 	return nil
 }
 
-// roleNames are the names of roles with what is answered. Of a role of which nothing is known yet, partners are told
-// nothing.
-func roleNames(roles iter.Seq[*registry.RoleState]) (names []wins.RoleName, allKnown bool) {
-	allKnown = true
+// roleNames are the names of roles with what is answered.
+func roleNames(roles iter.Seq[*registry.RoleState]) (names []wins.RoleName) {
 	for s := range roles {
-		if s.Unknown() {
-			allKnown = false
-			continue
-		}
-		addrs := make([]wins.IPv4, len(s.V4()))
-		for i, a := range s.V4() {
-			addrs[i] = wins.IPv4Of(a)
+		var addrs []wins.IPv4
+		for _, a := range s.NB() {
+			addrs = append(addrs, wins.IPv4Of(a))
 		}
 		for _, n := range s.Role.NetBIOS {
-			names = append(names, wins.RoleName{Name: n, Addrs: addrs})
+			names = append(names, wins.RoleName{Name: n, Addrs: addrs, Unknown: s.Unknown()})
 		}
 	}
-	return names, allKnown
+	return names
 }
 
 // has waits until the database has what a change of the registry says, and returns its version then.

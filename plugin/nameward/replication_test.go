@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/nameward/nameward/netbios"
 	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/netbios/wrepl"
 	"github.com/nameward/nameward/registry"
@@ -135,6 +138,39 @@ func TestReplication(t *testing.T) {
 	})
 	if text, _ := peer.records(version + 1); text != "" {
 		t.Errorf("newer after a restart: %s", text)
+	}
+}
+
+// TestRoleNames: partners learn what nameward itself answers, and nothing about a role that nobody has claimed yet.
+func TestRoleNames(t *testing.T) {
+	addrs := func(list ...string) (out []netip.Addr) {
+		for _, a := range list {
+			out = append(out, netip.MustParseAddr(a))
+		}
+		return out
+	}
+	nodes := []*registry.Node{
+		{Name: "ex1", Cluster: "mail", Public: addrs("2001:db8::1", "192.0.2.11", "198.51.100.11")},
+		{Name: "ex2", Cluster: "mail", Public: addrs("192.0.2.12")},
+	}
+	role := func(name string, mode registry.Mode, src registry.Source) *registry.Role {
+		return &registry.Role{
+			Name: name, Cluster: "mail", Mode: mode, NetBIOS: []netbios.Name{netbios.MustParseName(strings.ToUpper(name) + "<20>")},
+			Nodes: nodes, Source: src,
+		}
+	}
+	operator := registry.Source{Kind: registry.SourceOperator, Initial: "ex1"}
+	w := &registry.World{Nodes: nodes, Roles: []*registry.Role{
+		role("one", registry.Single, operator), role("each", registry.All, operator),
+		role("unseen", registry.Single, registry.Source{Kind: "file", Detail: "/nowhere"}),
+	}}
+	reg, err := registry.Open(w, &registry.Memory{}, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "[{ONE<20> [192.0.2.11] false} {EACH<20> [192.0.2.11 198.51.100.11] false} {UNSEEN<20> [] true}]"
+	if got := fmt.Sprint(roleNames(reg.Snapshot().Roles())); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

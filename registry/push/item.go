@@ -63,21 +63,26 @@ func (it *Item) Foreign(found []netip.Addr) { it.reach(Foreign, found, nil) }
 // Fail says why the item did not get further.
 func (it *Item) Fail(why error) { it.reach(Failed, nil, why) }
 
-// Judge calls Right, Stale or Foreign for what a target answers: the whole set of addresses found, in any order,
-// against those of the families that were asked for.
-func (it *Item) Judge(found []netip.Addr, families ...func(netip.Addr) bool) {
-	asked := func(a netip.Addr) bool {
-		return len(families) == 0 || slices.ContainsFunc(families, func(is func(netip.Addr) bool) bool { return is(a) })
-	}
-	want := slices.DeleteFunc(slices.Clone(it.Addrs()), func(a netip.Addr) bool { return !asked(a) })
+// Judge calls Right, Stale or Foreign for what a target answers: the whole set of addresses found, in any order.
+func (it *Item) Judge(found []netip.Addr) { it.Answers(it.Verdict(found, it.Addrs()), found) }
+
+// Verdict compares what a target answers with what is wanted: Verified, Stale or Foreign.
+func (it *Item) Verdict(found, want []netip.Addr) Stage {
 	switch {
 	case sameSet(found, want):
-		it.Right()
+		return Verified
 	case !slices.ContainsFunc(found, func(a netip.Addr) bool { return !slices.Contains(it.Members(), a) && !slices.Contains(it.Told, a) }):
-		it.Stale(found)
-	default:
-		it.Foreign(found)
+		return Stale
 	}
+	return Foreign
+}
+
+// Answers says what a target answers, with the verdict about it.
+func (it *Item) Answers(verdict Stage, found []netip.Addr) {
+	if verdict == Verified {
+		found = nil
+	}
+	it.reach(verdict, found, nil)
 }
 
 func sameSet(a, b []netip.Addr) bool {

@@ -70,13 +70,11 @@ func judge(it *push.Item, replies []Reply) {
 			it.Fail(err)
 			return
 		}
-		one := push.NewItem(it.Snap, it.Role, it.Told)
-		one.Judge(addrs)
-		if s, _, _ := one.Stage(); slices.Index(severity, s) > slices.Index(severity, worst) {
+		if s := it.Verdict(addrs, it.Addrs()); slices.Index(severity, s) > slices.Index(severity, worst) {
 			worst, found = s, addrs
 		}
 	}
-	it.Judge(found)
+	it.Answers(worst, found)
 }
 
 func both(a, aaaa Reply) ([]netip.Addr, error) {

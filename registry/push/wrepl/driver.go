@@ -37,10 +37,10 @@ func (d *Driver) Content(_ *registry.Snapshot, role *registry.RoleState) string 
 	for _, n := range role.Role.NetBIOS {
 		words = append(words, n.String())
 	}
-	for _, a := range role.V4() {
+	for _, a := range role.NB() {
 		words = append(words, a.String())
 	}
-	if len(role.V4()) == 0 {
+	if len(role.NB()) == 0 {
 		words = append(words, "withdrawn")
 	}
 	return strings.Join(words, " ")
@@ -96,21 +96,16 @@ func (d *Driver) verify(ctx context.Context, it *push.Item) {
 			continue
 		}
 		found, err := d.ask(ctx, name)
-		switch {
-		case err != nil:
+		if err != nil {
 			it.Fail(err)
 			return
-		case !sameSet(found, it.Role.V4()):
-			it.Judge(found, netip.Addr.Is4)
+		}
+		if verdict := it.Verdict(found, it.Role.NB()); verdict != push.Verified {
+			it.Answers(verdict, found)
 			return
 		}
 	}
 	it.Right()
-}
-
-// sameSet compares lists in which nothing stands twice.
-func sameSet(a, b []netip.Addr) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(x netip.Addr) bool { return !slices.Contains(b, x) })
 }
 
 // ask returns the addresses of a name, none when the partner says that there is no such name.
