@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/nameward/nameward/netbios"
+	"github.com/nameward/nameward/netbios/wins"
 	"github.com/nameward/nameward/registry"
 )
 
@@ -109,8 +110,8 @@ func positiveList(list []netip.Addr, ttl uint32, id uint16, name netbios.Name, d
 	return netbios.AppendPositiveQueryResponse(dst, id, name, ttl, addrs...)
 }
 
-// maxAddrs is how many addresses a name has at most, as in WINS: 25 members of an internet group.
-const maxAddrs = 25
+// maxAddrs is how many addresses a name has at most.
+const maxAddrs = wins.MaxMembers
 
 // handleClaim deals with registrations, refreshes and releases where there is no database: a node that
 // registers a guarded name is quietly accepted, since a refusal would fail its cluster resource, and
