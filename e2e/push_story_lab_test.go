@@ -35,6 +35,7 @@ clusters:
       ex2: {public: [198.51.100.12], management: [10.9.0.12], site: dr, host: ex2.corp.example.}
     roles:
       - {name: app, dns: [app.corp.example., app.e2e.example.], netbios: [APP], ttl: 5m, source: {operator: {initial: ex1}}}
+      - {name: shadow, dns: [shadow.corp.example., shadow.e2e.example.], netbios: [SHADOW], source: {operator: {initial: ex1}}}
 zones:
   - name: corp.example.
     ns: {ns1.corp.example.: [192.0.2.53], ns2.corp.example.: [198.51.100.54]}
@@ -51,11 +52,12 @@ netbios:
   wins: {mode: own}
   wrepl: {address: 192.0.2.53, partners: [{address: 192.0.2.5, name: wins-samba}]}
 push:
+  drill: shadow
   targets:
     - {name: wins-nmbd, wins: {server: 192.0.2.42}}
     - {name: unbound-dr, cache: {kind: unbound, control: "198.51.100.90:8953", server: "198.51.100.90:53", key: unbound-dr/unbound_control.key,
        cert: unbound-dr/unbound_control.pem, ca: unbound-dr/unbound_server.pem}}
-    - {name: program, hook: {command: [HOOK]}}
+    - {name: program, roles: [app], hook: {command: [HOOK]}}
     - name: ad-dns
       update:
         zone: e2e.example.

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -28,7 +29,7 @@ func TestPushStory(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"switch", s.switchover}, {"everything down", s.down}, {"loss", s.loss}, {"the other site is cut off", s.sitePartition},
-		{"the guard is cut off", s.guardPartition}, {"kill", s.killed}, {"a slow program outlives a kill", s.slowProgram},
+		{"the guard is cut off", s.guardPartition}, {"drill", s.drill}, {"kill", s.killed}, {"a slow program outlives a kill", s.slowProgram},
 	} {
 		if !t.Run(c.name, func(t *testing.T) { c.run(t); s.rests(t) }) {
 			return
@@ -72,6 +73,44 @@ func (s *story) switchover(t *testing.T) {
 	}
 	if cached := s.resolve.run(t, "unbound-control", "-c", s.unboundConf, "dump_cache"); strings.Contains(cached, "10.9.") || !strings.Contains(cached, addr) {
 		t.Errorf("the cache:\n%s", cached)
+	}
+}
+
+// drill moves the role that serves nobody through the same targets, and nothing else.
+func (s *story) drill(t *testing.T) {
+	const rounds = 9
+	epoch := s.n.role(t, "app").Epoch
+	var list []struct {
+		Target        string
+		Moves, Missed int
+		P50           time.Duration `json:"p50_ns"`
+		P99           time.Duration `json:"p99_ns"`
+	}
+	out := s.n.do(t, "push", "drill", "--count", fmt.Sprint(rounds), "--json")
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var got []string
+	for _, d := range list {
+		got = append(got, d.Target)
+		t.Logf("%s: p50 %s, p99 %s", d.Target, d.P50, d.P99)
+		if d.Moves != rounds || d.Missed != 0 || d.P50 <= 0 || d.P99 < d.P50 {
+			t.Errorf("%+v", d)
+		}
+	}
+	want := slices.DeleteFunc(s.targets(t), func(target string) bool { return target == "program" }) // it is told of app alone
+	slices.Sort(want)
+	same(t, "targets", strings.Join(got, " "), strings.Join(want, " "))
+	shadow := s.n.role(t, "shadow")
+	same(t, "where the shadow is", strings.Join(shadow.Served, " "), "ex1")
+	same(t, "its epoch", fmt.Sprint(shadow.Epoch), fmt.Sprint(1+rounds+1))
+	same(t, "the epoch of the other role", fmt.Sprint(s.n.role(t, "app").Epoch), fmt.Sprint(epoch))
+	at := map[string]string{farBindAddr: "shadow.corp.example.", farCacheAddr: "shadow.corp.example.", dcAddr: "shadow.e2e.example."}
+	for server, name := range at {
+		same(t, name+" at "+server, s.client.asker(t, server).a(name), publicOf["ex1"])
+	}
+	for _, server := range []string{winsAddr, dcAddr} {
+		same(t, "SHADOW<20> at "+server, s.client.asker(t, server).netbios("SHADOW<20>"), publicOf["ex1"])
 	}
 }
 

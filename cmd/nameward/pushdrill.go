@@ -145,8 +145,11 @@ func (d *drill) move(ctx context.Context, to string) ([]push.Progress, error) {
 	return reply.Targets, nil
 }
 
-// back leaves the role where it was, also when the drill was interrupted.
+// back leaves the role where it was, also when the drill was interrupted; else the targets have that, too, in the end.
 func (d *drill) back(ctx context.Context, home string) error {
+	if _, err := d.move(ctx, home); ctx.Err() == nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
 	defer cancel()
 	if _, err := d.client.Client.Switch(ctx, registry.SwitchRequest{Roles: []string{d.role}, To: home, By: "drill by " + whoAmI()}); err != nil {
