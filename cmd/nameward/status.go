@@ -150,6 +150,13 @@ func printStatus(w io.Writer, st control.Status, now time.Time) {
 	if st.Push != nil {
 		printTargets(w, st.Push)
 	}
+	if s := st.Stream; s != nil {
+		turned := ""
+		if s.Turned > 0 {
+			turned = fmt.Sprintf(", %s turned away", count(int(s.Turned), "connection"))
+		}
+		fmt.Fprintf(w, "DNS Push at %s: %s, %s to %s%s\n", s.Listen, count(s.Sessions, "session"), count(s.Subscriptions, "subscription"), count(s.Names, "name"), turned)
+	}
 	if st.WINS != nil {
 		printWINS(w, st.WINS)
 	}

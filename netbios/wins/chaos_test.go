@@ -90,6 +90,7 @@ func (c *chaos) open() {
 	set := Settings{Timers: DefaultTimers, Limits: DefaultLimits}
 	set.Limits.Challenges = 3
 	set.Limits.PerAddress = 40
+	set.Partners = c.rnd.IntN(2) == 0
 	db, err := Open(c.disk, set, c, c.owner, zerolog.Nop())
 	if err != nil {
 		c.t.Fatal(err)

@@ -57,7 +57,8 @@ type Database struct {
 type Settings struct {
 	Timers Timers
 	Limits Limits
-	// Partners says that records are replicated: one of this server that is taken out leaves a tombstone for them.
+	// Partners says that records are replicated: one of this server that is taken out leaves a tombstone for them, and
+	// the order of versions is kept, which costs a third of the time and 16 octets for each record.
 	Partners bool
 }
 
@@ -82,6 +83,7 @@ type Snapshot struct {
 	seq     uint64         // of the last batch in it
 	roles   *Table         // the records of roles
 	owners  map[IPv4]*owner
+	ordered bool          // owners have the versions of their records
 	moved   chan struct{} // closed when Version has moved
 	timers  *Timers
 }
@@ -116,6 +118,9 @@ func Open(j journal.Log, set Settings, guard Guard, challenge Challenger, log ze
 	d.edits = 1
 	d.held.Loaded()
 	d.cur.Store(l.snapshot())
+	if w := d.begin(nil); w.changed {
+		w.show() // in order before anybody asks
+	}
 	// The first batch tells its number, and whether the disk takes anything.
 	seq, err := j.Append(appendVersion(nil, d.Snapshot().Version))
 	if err != nil {
@@ -211,14 +216,7 @@ func (l *loader) snapshot() *Snapshot {
 			s.Version = max(s.Version, r.Version)
 		}
 	}
-	for ip, v := range versionsOf(s.Table, s.roles) {
-		if s.owners[ip] == nil {
-			s.owners[ip] = &owner{}
-		}
-		s.owners[ip].versions = v
-	}
 	for _, o := range s.owners {
-		o.versions = o.versions.forEdit(1)
 		o.forget()
 	}
 	return s

@@ -11,7 +11,7 @@ import (
 
 // owner is what is known of a name server whose records are here. It is never changed once it was published.
 type owner struct {
-	versions *versions // of its records
+	versions *versions // of its records; nil: see Snapshot.ordered
 	// seen is the highest version up to which its records were looked at, kept or not.
 	seen uint64
 	// heldFrom is the lowest version that was kept out, 0 for none: what keeps it out may change.
@@ -40,7 +40,8 @@ type OwnerVersion struct {
 func (s *Snapshot) Versions() []OwnerVersion {
 	out := make([]OwnerVersion, 0, len(s.owners))
 	for ip, o := range s.owners {
-		v := OwnerVersion{Owner: ip, Max: o.versions.last(), Seen: o.seen, Verified: o.verified, Records: o.versions.len}
+		list := s.versionsOf(ip)
+		v := OwnerVersion{Owner: ip, Max: list.last(), Seen: o.seen, Verified: o.verified, Records: list.count()}
 		if ip == (IPv4{}) {
 			v.Max, v.Seen = s.Version, s.Version
 		}
@@ -67,14 +68,10 @@ func (s *Snapshot) Moved() <-chan struct{} { return s.moved }
 // Records yields what partners are to know of an owner's records with versions from low to high, in their order:
 // active ones and tombstones, those of roles among those of this server, which is the zero owner. Addresses that
 // isHidden names are left out, nil naming none, and an active record with the last of them; a tombstone may have
-// none. The cost is that of what it yields.
+// none. The cost is that of what it yields, if the versions are kept in order: Settings.Partners.
 func (s *Snapshot) Records(of IPv4, low, high uint64, now Stamp, isHidden func(IPv4) bool) iter.Seq[*Record] {
 	return func(yield func(*Record) bool) {
-		o := s.owners[of]
-		if o == nil {
-			return
-		}
-		for k := range o.versions.between(low, high) {
+		for k := range s.versionsOf(of).between(low, high) {
 			r, ok := s.numbered(of, k)
 			if !ok {
 				r, ok = s.roles.numbered(of, k)
@@ -139,7 +136,10 @@ func (w *work) owner(ip IPv4) *owner {
 	if before := w.before.owners[ip]; before != nil {
 		*o = *before
 	}
-	o.versions, w.changed = o.versions.forEdit(w.edit.edit), true
+	w.changed = true
+	if w.orders {
+		o.versions = o.versions.forEdit(w.edit.edit)
+	}
 	if w.owners == nil {
 		w.owners = map[IPv4]*owner{}
 	}
@@ -147,8 +147,45 @@ func (w *work) owner(ip IPv4) *owner {
 	return o
 }
 
+// order has the versions of owners in order from here on, or no more.
+func (w *work) order(on bool) {
+	if on == w.orders {
+		return
+	}
+	w.orders = on
+	var lists map[IPv4]*versions
+	if on {
+		lists = versionsOf(&w.edit.t, &w.roles.t)
+	}
+	for ip := range w.ownersNow() {
+		w.owner(ip).versions = nil
+	}
+	for ip, v := range lists {
+		w.owner(ip).versions = v
+	}
+	for _, o := range w.owners {
+		if on {
+			o.versions = o.versions.forEdit(w.edit.edit)
+		}
+	}
+}
+
+// versionsOf is the versions of an owner's records, nil for none.
+func (s *Snapshot) versionsOf(ip IPv4) *versions {
+	if !s.ordered {
+		return versionsOf(s.Table, s.roles)[ip]
+	}
+	if o := s.owners[ip]; o != nil {
+		return o.versions
+	}
+	return nil
+}
+
 // number keeps the versions of owners when a record takes the place of another one; nil is none.
 func (w *work) number(cur, next *Record) {
+	if !w.orders {
+		return
+	}
 	if cur != nil && next != nil && cur.Owner == next.Owner && cur.Version == next.Version {
 		return
 	}

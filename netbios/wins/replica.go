@@ -86,6 +86,7 @@ func (d *Database) Apply(ctx context.Context, r Replicas) (Applied, error) {
 		err := d.change(ctx, func(w *work) {
 			applied = Applied{}
 			if full = w.knows(r.Owner); full == nil {
+				w.order(true)
 				w.beginAnew(&r)
 				w.apply(&r, part, &applied)
 				w.sees(&r, part, isLast)

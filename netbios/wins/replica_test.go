@@ -188,6 +188,65 @@ func TestRolesOneBatch(t *testing.T) {
 	})
 }
 
+// TestOrdered: partners are answered alike whether the order of versions is kept or not, and it is kept for them alone.
+func TestOrdered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		defer func() { l.stop() }()
+		for i := range 600 {
+			l.want(fmt.Sprintf("register FS%d 192.0.2.%d", i, i%200+1), Registered)
+		}
+		if err := l.db.SetRoles(t.Context(), labRoles(3, 1), true); err != nil {
+			t.Fatal(err)
+		}
+		told := func() (out []string) {
+			s := l.db.Snapshot()
+			for r := range s.Records(IPv4{}, 100, 605, StampOf(time.Now()), nil) {
+				out = append(out, fmt.Sprint(r.Version, r.Name))
+			}
+			return append(out, fmt.Sprint(s.Versions()))
+		}
+		want := told()
+		if len(want) != 507 {
+			t.Fatalf("%d lines: %q", len(want), want)
+		}
+		turn := func(on bool) {
+			set := l.db.Settings()
+			set.Partners = on
+			l.db.Configure(set)
+		}
+		check := func(what string, ordered bool) {
+			t.Helper()
+			s := l.db.Snapshot()
+			s.checkIndex(t)
+			if got := told(); !slices.Equal(got, want) || s.ordered != ordered {
+				t.Errorf("%s: ordered %t, %d lines, want %d", what, s.ordered, len(got), len(want))
+			}
+		}
+		check("without partners", false)
+		turn(true)
+		check("with partners, at once", false)
+		time.Sleep(2 * sweepEvery)
+		check("with partners", true)
+		set := l.db.Settings()
+		l.stop()
+		l.start(set)
+		check("after a start", true)
+		turn(false)
+		time.Sleep(2 * sweepEvery)
+		check("without partners any more", false)
+		r := Record{Name: netbios.MustParseName("FAR"), Node: netbios.HNode, Version: 7, Owner: IPv4{192, 0, 2, 250}}
+		r.SetMembers([]Member{{Addr: IPv4{192, 0, 2, 9}, Owner: r.Owner}})
+		if _, err := l.db.Apply(t.Context(), Replicas{Partner: r.Owner, Owner: r.Owner, From: 1, UpTo: 7, Records: []Record{r}}); err != nil {
+			t.Fatal(err)
+		}
+		if s := l.db.Snapshot(); !s.ordered || len(s.Versions()) != 2 || s.Versions()[1].Max != 7 {
+			t.Errorf("with a replica: ordered %t, %+v", s.ordered, s.Versions())
+		}
+		l.db.Snapshot().checkIndex(t)
+	})
+}
+
 // labRoles are the three names of each of n roles, with one address that ends with last.
 func labRoles(n int, last byte) []RoleName {
 	var out []RoleName

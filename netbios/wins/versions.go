@@ -189,6 +189,14 @@ func (v *versions) between(low, high uint64) iter.Seq[numbered] {
 	}
 }
 
+// count is how many there are.
+func (v *versions) count() int {
+	if v == nil {
+		return 0
+	}
+	return v.len
+}
+
 // last is the highest version, 0 for none.
 func (v *versions) last() uint64 {
 	if v == nil || len(v.blocks) == 0 {

@@ -18,6 +18,7 @@ type work struct {
 	edit   *editor
 	roles  *editor
 	owners map[IPv4]*owner // that this batch changes
+	orders bool            // the owners have the versions of their records
 	failed error           // the disk takes nothing: what needs it is refused
 	first  *work           // the same batch when it could not be saved: what it holds, it holds already
 
@@ -54,11 +55,13 @@ type answered struct {
 func (d *Database) begin(failed error) *work {
 	d.edits++
 	before := d.Snapshot()
-	return &work{
+	w := &work{
 		d: d, set: d.settings.Load(), before: before, now: StampOf(time.Now()), edit: before.edit(d.edits), roles: before.roles.edit(d.edits),
-		failed:  failed,
+		failed: failed, orders: before.ordered,
 		version: before.Version, masters: before.masters, delta: d.delta[:0],
 	}
+	w.order(w.set.Partners || len(before.owners) > 1)
+	return w
 }
 
 // anew begins the batch once more, to be decided without a disk.
@@ -491,7 +494,7 @@ func (w *work) publish() {
 func (w *work) show() {
 	s := &Snapshot{
 		Table: w.edit.done(), Version: w.version, Err: w.failed, masters: w.masters, seq: w.before.seq, timers: &w.set.Timers,
-		roles: w.roles.done(), owners: w.ownersNow(), moved: w.before.moved,
+		roles: w.roles.done(), owners: w.ownersNow(), ordered: w.orders, moved: w.before.moved,
 	}
 	if s.Version == w.before.Version {
 		w.d.cur.Store(s)

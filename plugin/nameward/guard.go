@@ -225,7 +225,7 @@ func (g *Guard) control() *control.Server {
 			w.Mount(mux) // or it says that there is no WINS server
 		},
 	}
-	ctl.Push, ctl.Told = p.Summary, p.Told
+	ctl.Push, ctl.Told, ctl.Stream = p.Summary, p.Told, g.streamStatus
 	if w.DB != nil {
 		ctl.WINS, ctl.Names = w.Status, w.Explain
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/nameward/nameward/registry/control"
 	"github.com/nameward/nameward/registry/push/stream"
 )
 
@@ -13,6 +14,19 @@ func (g *Guard) answerSession(r *dns.Msg) *dns.Msg {
 	m, outcome := now{g.Snapshot(), g.zones.db}.answer(r)
 	responses[outcome].Inc()
 	return m
+}
+
+// streamStatus is that of the server of DNS Push, nil when there is none.
+func (g *Guard) streamStatus() *control.StreamStatus {
+	at := g.stream.Addr()
+	if at == nil {
+		return nil
+	}
+	st := g.stream.Stats()
+	return &control.StreamStatus{
+		Listen: at.String(), Sessions: st.Sessions, Subscriptions: st.Subscriptions, Names: st.Names,
+		Turned: st.Connections[stream.Full] + st.Connections[stream.Crowded],
+	}
 }
 
 // collectStream reports the server of DNS Push, if there is one.

@@ -20,6 +20,7 @@ type Stream struct {
 // StreamLimits bound what clients may make of the server.
 type StreamLimits struct {
 	Sessions      int // connections at once
+	PerSource     int // of them from one source: an IPv4 address, a /64 of IPv6
 	PerSession    int // subscriptions of one session
 	Subscriptions int // of all sessions
 }
@@ -32,7 +33,7 @@ type rawStream struct {
 	limits                 rawStreamLimits
 }
 
-type rawStreamLimits struct{ sessions, perSession, subscriptions number }
+type rawStreamLimits struct{ sessions, perSource, perSession, subscriptions number }
 
 const (
 	// streamPort: RFC 7858, Section 3.1; a server of DNS Push is one of DNS over TLS.
@@ -44,6 +45,7 @@ const (
 	mostKeepalive    = time.Hour
 
 	defaultSessions      = 4096
+	defaultPerSource     = 256
 	defaultPerSession    = 256
 	defaultSubscriptions = 65536
 	mostSessions         = 1 << 16
@@ -69,6 +71,7 @@ var streamLimitsShape = yamlat.Shape[rawStreamLimits]{
 	What: "limits",
 	Fields: []yamlat.Field[rawStreamLimits]{
 		{Key: "sessions", Set: func(d *decoder, n *node, l *rawStreamLimits) { l.sessions = d.Int(n, 1, mostSessions) }},
+		{Key: "per_source", Set: func(d *decoder, n *node, l *rawStreamLimits) { l.perSource = d.Int(n, 1, mostSessions) }},
 		{Key: "per_session", Set: func(d *decoder, n *node, l *rawStreamLimits) { l.perSession = d.Int(n, 1, mostPerSession) }},
 		{Key: "subscriptions", Set: func(d *decoder, n *node, l *rawStreamLimits) { l.subscriptions = d.Int(n, 1, mostSubscriptions) }},
 	},
@@ -85,7 +88,7 @@ func (c *checker) stream(r *rawStream, out *Config) *Stream {
 		Certificate: relativeTo(c.file, r.certificate.Value), Key: relativeTo(c.file, r.key.Value), Name: r.name.Value,
 		Keepalive: r.keepalive.Or(defaultKeepalive),
 		Limits: StreamLimits{
-			Sessions: r.limits.sessions.Or(defaultSessions), PerSession: r.limits.perSession.Or(defaultPerSession),
+			Sessions: r.limits.sessions.Or(defaultSessions), PerSource: r.limits.perSource.Or(defaultPerSource), PerSession: r.limits.perSession.Or(defaultPerSession),
 			Subscriptions: r.limits.subscriptions.Or(defaultSubscriptions),
 		},
 	}

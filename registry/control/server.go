@@ -41,6 +41,8 @@ type Server struct {
 	UpdatesStatus func() *UpdatesStatus
 	// Push tells whether the targets have everything, nil if there are none; the function may be nil too.
 	Push func() *PushStatus
+	// Stream tells who follows names with DNS Push, nil if nobody can; the function may be nil too.
+	Stream func() *StreamStatus
 	// Told explains which targets have what a role publishes; nil if there are none.
 	Told func(e *Explanation, role string)
 	// Mount adds the handlers of other packages; nil for none.
@@ -195,6 +197,9 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	}
 	if s.Push != nil {
 		st.Push = s.Push()
+	}
+	if s.Stream != nil {
+		st.Stream = s.Stream()
 	}
 	Reply(w, st)
 }

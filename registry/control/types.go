@@ -25,6 +25,7 @@ type Status struct {
 	WINS    *WINSStatus               `json:"wins,omitempty"`
 	Updates *UpdatesStatus            `json:"updates,omitempty"`
 	Push    *PushStatus               `json:"push,omitempty"`
+	Stream  *StreamStatus             `json:"stream,omitempty"`
 }
 
 // ConfigStatus tells which configuration is in force and whether a newer one was refused.
@@ -78,6 +79,15 @@ type PushStatus struct {
 	Lacks   map[string]int `json:"lacks"`             // how many roles a target has not yet, by its name; without those that have all
 	Standby bool           `json:"standby,omitempty"` // another guard tells the targets
 	Error   string         `json:"error,omitempty"`   // why the ledger cannot be saved
+}
+
+// StreamStatus tells who follows names with DNS Push.
+type StreamStatus struct {
+	Listen        string `json:"listen"`
+	Sessions      int    `json:"sessions"`
+	Subscriptions int    `json:"subscriptions"`
+	Names         int    `json:"names"`  // that are subscribed to
+	Turned        uint64 `json:"turned"` // connections that found no room since the start
 }
 
 // StoreStatus tells where the state is kept.

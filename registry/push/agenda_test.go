@@ -64,7 +64,7 @@ func TestStanding(t *testing.T) {
 			for _, w := range l.pusher.current() {
 				want[w.Name] = map[Stage]int{}
 			}
-			for _, d := range l.ledger.Rows() {
+			for _, d := range l.ledger.Rows(nil) {
 				want[d.Target][d.Stage]++
 			}
 			got := map[string]map[Stage]int{}

@@ -25,7 +25,7 @@ func (l *lab) jump(w *registry.World, by time.Duration, targets ...Target) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	for _, d := range ledger.Rows() {
+	for _, d := range ledger.Rows(nil) {
 		for _, at := range []*time.Time{&d.Moved, &d.Sent, &d.Acked, &d.LastStale, &d.Verified} {
 			if !at.IsZero() {
 				*at = at.Add(by)

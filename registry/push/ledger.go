@@ -92,13 +92,15 @@ func (l *Ledger) Row(target, role string) (Delivery, bool) {
 	return d, ok
 }
 
-// Rows returns all deliveries, in no order.
-func (l *Ledger) Rows() []Delivery {
+// Rows returns the deliveries that are wanted, in no order; nil wants all.
+func (l *Ledger) Rows(wants func(*Delivery) bool) []Delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make([]Delivery, 0, len(l.rows))
+	out := []Delivery{}
 	for _, d := range l.rows {
-		out = append(out, d)
+		if wants == nil || wants(&d) {
+			out = append(out, d)
+		}
 	}
 	return out
 }
@@ -440,7 +442,7 @@ func (l *Ledger) checkpoint(ctx context.Context) error {
 }
 
 func (l *Ledger) base() iter.Seq[[]byte] {
-	rows, history := l.Rows(), l.History(historyLen)
+	rows, history := l.Rows(nil), l.History(historyLen)
 	slices.Reverse(history)
 	return func(yield func([]byte) bool) {
 		var b bytes.Buffer

@@ -289,7 +289,7 @@ func TestReconfigured(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		var rows []string
-		for _, d := range l.ledger.Rows() {
+		for _, d := range l.ledger.Rows(nil) {
 			rows = append(rows, d.Target+" "+d.Role)
 		}
 		slices.Sort(rows)
@@ -403,8 +403,8 @@ func TestCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		after, ok := again.Row("a", "mail")
-		if !ok || !after.Verified.Equal(before.Verified) || after.Content != before.Content || len(again.Rows()) != 2 {
-			t.Errorf("want %+v, got %+v of %d rows", before, after, len(again.Rows()))
+		if !ok || !after.Verified.Equal(before.Verified) || after.Content != before.Content || len(again.Rows(nil)) != 2 {
+			t.Errorf("want %+v, got %+v of %d rows", before, after, len(again.Rows(nil)))
 		}
 		check(t, "history", history, len(again.History(100)))
 		if batches, _ := l.journal.Backlog(); batches != 0 {
@@ -456,7 +456,7 @@ func TestComesBack(t *testing.T) {
 		a.hide(true)
 		l.move("mail", "n2")
 		time.Sleep(time.Second)
-		check(t, "rows", 0, len(l.ledger.Rows()))
+		check(t, "rows", 0, len(l.ledger.Rows(nil)))
 		a.hide(false)
 		l.move("mail", "n1")
 		time.Sleep(time.Second)

@@ -61,7 +61,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		control.Fail(w, http.StatusBadRequest, err)
 		return
 	}
-	st := Status{Standby: !s.Pusher.Leading(), Targets: []Target{}, Deliveries: []push.Delivery{}}
+	st := Status{Standby: !s.Pusher.Leading(), Targets: []Target{}}
 	if err := s.Pusher.Ledger.Err(); err != nil {
 		st.Error = err.Error()
 	}
@@ -71,12 +71,12 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	for _, t := range s.Pusher.Standing() {
 		st.Targets = append(st.Targets, targetOf(t))
 	}
-	st.Deliveries = f.keep(s.Pusher.Ledger.Rows(), f.Done)
+	st.Deliveries = s.Pusher.Ledger.Rows(func(d *push.Delivery) bool { return f.wants(d) && (f.Done || !d.IsDone()) })
 	slices.SortFunc(st.Deliveries, func(a, b push.Delivery) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Role, b.Role))
 	})
 	if f.History > 0 {
-		st.History = f.keep(s.Pusher.Ledger.History(f.History), true)
+		st.History = slices.DeleteFunc(s.Pusher.Ledger.History(f.History), func(d push.Delivery) bool { return !f.wants(&d) })
 	}
 	control.Reply(w, st)
 }
@@ -95,10 +95,8 @@ func targetOf(t push.TargetStatus) Target {
 	return out
 }
 
-func (f *Filter) keep(list []push.Delivery, alsoDone bool) []push.Delivery {
-	return slices.DeleteFunc(list, func(d push.Delivery) bool {
-		return f.Target != "" && d.Target != f.Target || f.Role != "" && d.Role != f.Role || !alsoDone && d.IsDone()
-	})
+func (f *Filter) wants(d *push.Delivery) bool {
+	return (f.Target == "" || d.Target == f.Target) && (f.Role == "" || d.Role == f.Role)
 }
 
 func filterOf(q url.Values) (Filter, error) {

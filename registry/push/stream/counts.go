@@ -12,15 +12,16 @@ type Outcome uint8
 
 // The outcomes of connections.
 const (
-	Served Outcome = iota
-	Full           // there were as many sessions as there may be
-	NoTLS          // the handshake failed
+	Served  Outcome = iota
+	Full            // there were as many sessions as there may be
+	Crowded         // there were as many from this source as there may be
+	NoTLS           // the handshake failed
 )
 
 // Outcomes lists them, for those who count.
-var Outcomes = []Outcome{Served, Full, NoTLS}
+var Outcomes = []Outcome{Served, Full, Crowded, NoTLS}
 
-func (o Outcome) String() string { return [...]string{"served", "full", "no-tls"}[o] }
+func (o Outcome) String() string { return [...]string{"served", "full", "crowded", "no-tls"}[o] }
 
 // Reason is why a session has ended.
 type Reason uint8

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/nameward/nameward/registry"
+	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/push/dso"
 	"github.com/nameward/nameward/registry/store/journal"
 	"github.com/nameward/nameward/registry/zone"
@@ -87,7 +88,7 @@ func newLab(t testing.TB) *lab {
 		t.Fatal(err)
 	}
 	l.srv = New(l.reg.Snapshot, l.db, l.answer, zerolog.Nop())
-	l.srv.limits.Store(&settings{keepalive: 15 * time.Second, sessions: 2000, perSession: 8, subscriptions: 2000})
+	l.srv.limits.Store(&settings{15 * time.Second, config.StreamLimits{Sessions: 2000, PerSource: 2000, PerSession: 8, Subscriptions: 2000}})
 	l.ctx, l.end = context.WithCancel(context.Background())
 	// Not Run, which follows files: their events come from outside of the bubble.
 	l.run(func(ctx context.Context) error {

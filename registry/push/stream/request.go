@@ -144,10 +144,10 @@ func (s *session) admit() bool {
 	own := len(s.subs)
 	s.mu.Unlock()
 	limits := s.srv.settings()
-	if own >= limits.perSession {
+	if own >= limits.PerSession {
 		return false
 	}
-	if s.srv.subscribed(1) > int64(limits.subscriptions) {
+	if s.srv.subscribed(1) > int64(limits.Subscriptions) {
 		s.srv.subscribed(-1)
 		return false
 	}

@@ -32,22 +32,23 @@ type Server struct {
 	mu       sync.Mutex
 	listener net.Listener // nil: none is configured
 	listen   netip.AddrPort
-	end      context.CancelFunc // of what serves the listener
-	sessions map[net.Conn]bool
+	end      context.CancelFunc        // of what serves the listener
+	sessions map[net.Conn]netip.Prefix // with their sources
+	sources  map[netip.Prefix]int      // how many sessions they have
 	closed   bool
 	tasks    sync.WaitGroup
 }
 
 // settings are what the configuration says of sessions.
 type settings struct {
-	keepalive                           time.Duration
-	sessions, perSession, subscriptions int
+	keepalive time.Duration
+	config.StreamLimits
 }
 
 // New makes a server of what snapshot and zones publish. answer answers ordinary questions, and returns nil for those
 // that are to be refused; it may be called by any goroutine.
 func New(snapshot func() *registry.Snapshot, zones *zone.DB, answer func(*dns.Msg) *dns.Msg, log zerolog.Logger) *Server {
-	s := &Server{log: log, hub: newHub(snapshot, zones), answer: answer, sessions: map[net.Conn]bool{}}
+	s := &Server{log: log, hub: newHub(snapshot, zones), answer: answer, sessions: map[net.Conn]netip.Prefix{}, sources: map[netip.Prefix]int{}}
 	s.keys.log = log
 	s.limits.Store(&settings{})
 	return s
@@ -88,7 +89,7 @@ func (s *Server) Apply(cfg *config.Stream) error {
 			return fmt.Errorf("push.stream: %w", err)
 		}
 	}
-	s.limits.Store(&settings{cfg.Keepalive, cfg.Limits.Sessions, cfg.Limits.PerSession, cfg.Limits.Subscriptions})
+	s.limits.Store(&settings{cfg.Keepalive, cfg.Limits})
 	s.keys.use(cfg.Certificate, cfg.Key, pair)
 	if ln != nil {
 		s.stopListening()
@@ -146,8 +147,9 @@ func (s *Server) accept(ctx context.Context, ln net.Listener) {
 				return
 			}
 			continue
-		case !s.enter(conn):
-			s.counts.connections.add(Full)
+		}
+		if outcome := s.enter(conn); outcome != Served {
+			s.counts.connections.add(outcome)
 			_ = conn.Close() // without TLS there is no way to say why
 			continue
 		}
@@ -196,20 +198,40 @@ func (s *Server) talk(ctx context.Context, conn net.Conn) {
 }
 
 // enter counts a connection, if there is room for one more.
-func (s *Server) enter(conn net.Conn) bool {
+func (s *Server) enter(conn net.Conn) Outcome {
+	from := sourceOf(conn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.sessions) >= s.settings().sessions || s.closed {
-		return false
+	switch limits := s.settings(); {
+	case len(s.sessions) >= limits.Sessions || s.closed:
+		return Full
+	case s.sources[from] >= limits.PerSource:
+		return Crowded
 	}
-	s.sessions[conn] = true
-	return true
+	s.sessions[conn] = from
+	s.sources[from]++
+	return Served
+}
+
+// sourceOf is whom the limit of a source is about: an IPv6 host has a whole /64 to choose from.
+func sourceOf(conn net.Conn) netip.Prefix {
+	at, ok := conn.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	addr := at.AddrPort().Addr().Unmap()
+	p, _ := addr.Prefix(min(addr.BitLen(), 64))
+	return p
 }
 
 func (s *Server) leave(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	from := s.sessions[conn]
 	delete(s.sessions, conn)
+	if s.sources[from]--; s.sources[from] == 0 {
+		delete(s.sources, from)
+	}
 }
 
 // subscribed counts subscriptions, and returns how many there are.

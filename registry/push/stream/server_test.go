@@ -51,7 +51,7 @@ func newLive(t testing.TB, sessions int) *live {
 	t.Cleanup(func() { cancel(); following.Wait() })
 	l.cfg = &config.Stream{
 		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Keepalive: 15 * time.Second,
-		Limits: config.StreamLimits{Sessions: sessions, PerSession: 8, Subscriptions: 2 * sessions},
+		Limits: config.StreamLimits{Sessions: sessions, PerSource: sessions, PerSession: 8, Subscriptions: 2 * sessions},
 	}
 	l.renew(1)
 	if err := l.srv.Apply(l.cfg); err != nil {
@@ -190,6 +190,48 @@ func TestSessionsAreLimited(t *testing.T) {
 	eventually(t, "there is room again", func() bool { return l.srv.Stats().Sessions == 1 })
 	begin(t, l.mustConnect(), "mail.corp.example.")
 }
+
+// TestSourcesAreLimited: one source does not take all sessions.
+func TestSourcesAreLimited(t *testing.T) {
+	l := newLive(t, 4)
+	fewer := *l.cfg
+	fewer.Limits.PerSource = 1
+	if err := l.srv.Apply(&fewer); err != nil {
+		t.Fatal(err)
+	}
+	a := l.mustConnect()
+	begin(t, a, "mail.corp.example.")
+	if c, err := l.connect(); err == nil {
+		_ = c.Close()
+		t.Error("a second session is taken")
+	}
+	other := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	d := tls.Dialer{NetDialer: &other, Config: l.tls()}
+	b, err := d.DialContext(t.Context(), "tcp", l.srv.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin(t, b, "mail.corp.example.")
+	if st := l.srv.Stats(); st.Connections[Crowded] != 1 || st.Connections[Full] != 0 || st.Sessions != 2 {
+		t.Errorf("%+v", st)
+	}
+	_ = a.Close()
+	eventually(t, "there is room again", func() bool { return l.srv.Stats().Sessions == 1 })
+	begin(t, l.mustConnect(), "mail.corp.example.")
+	for at, want := range map[string]string{"192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7": "192.0.2.7/32", "2001:db8:1:2:3::4": "2001:db8:1:2::/64"} {
+		if got := sourceOf(remote{at: netip.MustParseAddr(at)}).String(); got != want {
+			t.Errorf("%s is of %s, want %s", at, got, want)
+		}
+	}
+}
+
+// remote is a connection of which nothing is known but the other end.
+type remote struct {
+	net.Conn
+	at netip.Addr
+}
+
+func (r remote) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.AddrPortFrom(r.at, 1024)) }
 
 func TestCertificateIsReplaced(t *testing.T) {
 	l := newLive(t, 3)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/registry/config"
 	"github.com/nameward/nameward/registry/push/dso"
 )
 
@@ -307,7 +308,7 @@ func TestKeepalive(t *testing.T) {
 // The server tells its timers to a client that did not ask, if they are not those that it assumes.
 func TestTimersAreTold(t *testing.T) {
 	bubble(t, func(l *lab) {
-		l.srv.limits.Store(&settings{keepalive: time.Minute, sessions: 9, perSession: 8, subscriptions: 9})
+		l.srv.limits.Store(&settings{time.Minute, config.StreamLimits{Sessions: 9, PerSource: 9, PerSession: 8, Subscriptions: 9}})
 		c := l.dial()
 		c.subscribe(1, "mail.corp.example.", dns.TypeA)
 		m, _ := c.next()
@@ -444,7 +445,7 @@ func TestCountsAreZero(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	bubble(t, func(l *lab) {
-		l.srv.limits.Store(&settings{keepalive: 15 * time.Second, sessions: 9, perSession: 3, subscriptions: 5})
+		l.srv.limits.Store(&settings{15 * time.Second, config.StreamLimits{Sessions: 9, PerSource: 9, PerSession: 3, Subscriptions: 5}})
 		a, b := l.dial(), l.dial()
 		for _, c := range []*client{a, b} {
 			for i := range uint16(4) {
