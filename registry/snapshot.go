@@ -29,20 +29,20 @@ type Snapshot struct {
 type RoleState struct {
 	Role  *Role
 	State State
-	Why   string // the state in words; "" for a fresh one
-
-	Holder []string  // the nodes that hold the claim in force; one at most in mode single
-	Epoch  uint64    // of the claim in force; 0 before the first
-	Since  time.Time // when Holder took over
-	Origin string    // who said so: "file /run/x.role", "operator", ...
-	Forced *Override // nil when none is set
 	// Confirmed reports that Origin has stood behind the claim since the start, or that there is nobody who could.
 	Confirmed bool
-	*Limits   // never nil
+	TTL       uint32 // of answers, seconds: what is in force now
+	Why       string // the state in words; "" for a fresh one
+
+	Holder  []string  // the nodes that hold the claim in force; one at most in mode single
+	Epoch   uint64    // of the claim in force; 0 before the first
+	Since   time.Time // when Holder took over
+	Origin  string    // who said so: "file /run/x.role", "operator", ...
+	Forced  *Override // nil when none is set
+	*Limits           // never nil
 
 	Served  []*Node // whose public addresses are answered
 	Changed time.Time
-	TTL     uint32 // of answers, seconds: what is in force now
 
 	addrs *addrSet
 }

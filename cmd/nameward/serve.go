@@ -81,7 +81,7 @@ func changed(cmd *cobra.Command, names ...string) string {
 // decoders of captures bring tables of several megabytes, which a server does not use; the collector
 // takes them for a reason to let the heap grow as well.
 func spareMemory() {
-	const percent = 80
+	const percent = 60
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}
