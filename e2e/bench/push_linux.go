@@ -28,6 +28,9 @@ const (
 	otherRole = "pushed"
 )
 
+// pushRest is longer than what nameward waits between two NOTIFY.
+const pushRest = 200 * time.Millisecond
+
 // settleLimit is how long targets may take to have a role.
 const settleLimit = 30 * time.Second
 
@@ -51,7 +54,8 @@ func measurePush(ctx context.Context, b *bench) error {
 // pushTarget is one target of the lab.
 type pushTarget struct {
 	name, what string
-	took       samples // ms from the change to the proof, or to the acknowledgement where that is all
+	took       samples // ms from a change after a rest to the proof, or to the acknowledgement where that is all
+	behind     samples // ms from a change right behind another one
 	own        string  // what the peer does by itself, for the table
 }
 
@@ -95,8 +99,13 @@ func (b *bench) pushEach(ctx context.Context) error {
 		return err
 	}
 	for i := range b.pushMoves {
-		if err := l.move(ctx); err != nil {
-			return fmt.Errorf("move %d: %w", i+1, err)
+		time.Sleep(pushRest)
+		err := l.move(ctx, func(t *pushTarget) *samples { return &t.took })
+		if err == nil {
+			err = l.move(ctx, func(t *pushTarget) *samples { return &t.behind })
+		}
+		if err != nil {
+			return fmt.Errorf("round %d: %w", i+1, err)
 		}
 	}
 	if err := l.alone(ctx); err != nil {
@@ -207,7 +216,7 @@ func (l *pushLab) wait(ctx context.Context, change uint64) (pushctl.WaitReply, e
 }
 
 // move moves both roles under one change, and takes the time of each target.
-func (l *pushLab) move(ctx context.Context) error {
+func (l *pushLab) move(ctx context.Context, to func(*pushTarget) *samples) error {
 	l.holder = 1 - l.holder
 	moves, err := l.client.Switch(ctx, registry.SwitchRequest{Roles: []string{ownedRole, otherRole}, To: nodes[l.holder], By: "bench"})
 	if err != nil {
@@ -220,7 +229,7 @@ func (l *pushLab) move(ctx context.Context) error {
 	for _, p := range reply.Targets {
 		for _, t := range l.targets {
 			if t.name == p.Target {
-				t.took.addTime(p.Took)
+				to(t).addTime(p.Took)
 			}
 		}
 	}
@@ -247,5 +256,9 @@ func (l *pushLab) report() {
 			l.table.require(t.took.median() < float64(limit/time.Millisecond), r)
 		}
 		l.table.keep(r.what, "ms", t.took)
+		l.table.keep(r.what+", right behind another change", "ms", t.behind)
+		if t.name == targetNotify {
+			l.table.inform(row{what: "push: the same, right behind another change", ours: spread(t.behind)})
+		}
 	}
 }
