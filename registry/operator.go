@@ -29,11 +29,12 @@ func (m Move) equal(o Move) bool {
 }
 
 func (m Move) String() string {
-	return fmt.Sprintf("%s from %s (%s) to %s (%s), epoch %d", m.Role, strings.Join(m.From, ", "), joinAddrs(m.Before),
-		strings.Join(m.To, ", "), joinAddrs(m.After), m.Epoch)
+	return fmt.Sprintf("%s from %s (%s) to %s (%s), epoch %d", m.Role, strings.Join(m.From, ", "), JoinAddrs(m.Before),
+		strings.Join(m.To, ", "), JoinAddrs(m.After), m.Epoch)
 }
 
-func joinAddrs(addrs []netip.Addr) string {
+// JoinAddrs writes addresses for people.
+func JoinAddrs(addrs []netip.Addr) string {
 	out := make([]string, len(addrs))
 	for i, a := range addrs {
 		out[i] = a.String()

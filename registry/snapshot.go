@@ -89,13 +89,14 @@ func (s *RoleState) AAAA() []net.IP { return s.addrs.aaaa }
 func (s *RoleState) V4() []netip.Addr { return s.addrs.v4 }
 
 // NB returns what the role's NetBIOS names stand for: in mode single the first IPv4 address of each node that is served,
-// so that no client can choose a wrong one; in mode all every one, up to the 25 that a WINS server keeps of a name. The
-// caller must not write to it.
+// so that no client can choose a wrong one; in mode all every one. They are at most the 25 that a WINS server keeps of a
+// name. The caller must not write to it.
 func (s *RoleState) NB() []netip.Addr {
+	list := s.addrs.v4
 	if s.Role.Mode == Single {
-		return s.addrs.first
+		list = s.addrs.first
 	}
-	return s.addrs.v4[:min(len(s.addrs.v4), maxNB)]
+	return list[:min(len(list), maxNB)]
 }
 
 // maxNB is how many members an internet group has at most.

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		e = exit{exitFailed, err}
 	}
 	if e.err != nil {
-		fmt.Fprintf(stderr, "nameward: %v\n", e.err)
+		fmt.Fprintf(stderr, "nameward: %v\n", err) // with what stands around it
 	}
 	return e.code
 }

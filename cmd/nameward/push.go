@@ -102,15 +102,15 @@ func printPush(w io.Writer, st pushctl.Status, only string) {
 		if only != "" && t.Name != only {
 			continue
 		}
-		has := -t.Lacks
+		rows := 0
 		for _, n := range t.Stages {
-			has += n
+			rows += n
 		}
 		mean := "-"
 		if t.Delivered > 0 {
 			mean = shortTime(time.Duration(t.MeanSec * float64(time.Second)))
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\n", t.Name, t.Kind, has, t.Lacks, t.Change, t.Delivered, mean, t.Superseded, t.Failures)
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\n", t.Name, t.Kind, rows-t.Lacks, t.Lacks, t.Change, t.Delivered, mean, t.Superseded, t.Failures)
 	}
 	tw.Flush()
 	printDeliveries(w, "", st.Deliveries)
@@ -230,12 +230,8 @@ func (o *waiting) possible(ctx context.Context, c pushctl.Client) error {
 	if o.quorum == 0 {
 		return nil
 	}
-	st, err := c.Status(ctx, pushctl.Filter{})
-	if err != nil {
-		return told(err)
-	}
-	if n := len(st.Targets); o.quorum > n {
-		return exit{exitFindings, fmt.Errorf("a quorum of %d is more than the %s that there are; nothing was changed", o.quorum, count(n, "target"))}
+	if _, err := c.Wait(ctx, pushctl.WaitRequest{Quorum: o.quorum}, 0); err != nil { // for no role: that is over at once
+		return fmt.Errorf("%w; nothing was changed", told(err))
 	}
 	return nil
 }

@@ -134,10 +134,22 @@ func (d *drill) choose(ctx context.Context) (role control.Role, nodes []string, 
 }
 
 func (d *drill) move(ctx context.Context, to string) ([]push.Progress, error) {
+	moves, err := d.switchTo(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return d.wait(ctx, moves)
+}
+
+func (d *drill) switchTo(ctx context.Context, to string) (registry.Moves, error) {
 	moves, err := d.client.Client.Switch(ctx, registry.SwitchRequest{Roles: []string{d.role}, To: to, By: "drill by " + whoAmI()})
 	if err != nil {
-		return nil, told(err)
+		err = told(err)
 	}
+	return moves, err
+}
+
+func (d *drill) wait(ctx context.Context, moves registry.Moves) ([]push.Progress, error) {
 	reply, err := d.client.Wait(ctx, pushctl.WaitRequest{Change: moves.Change, Roles: []string{d.role}}, d.timeout)
 	if err != nil {
 		return nil, told(err)
@@ -147,15 +159,16 @@ func (d *drill) move(ctx context.Context, to string) ([]push.Progress, error) {
 
 // back leaves the role where it was, also when the drill was interrupted; else the targets have that, too, in the end.
 func (d *drill) back(ctx context.Context, home string) error {
-	if _, err := d.move(ctx, home); ctx.Err() == nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
 	defer cancel()
-	if _, err := d.client.Client.Switch(ctx, registry.SwitchRequest{Roles: []string{d.role}, To: home, By: "drill by " + whoAmI()}); err != nil {
-		return fmt.Errorf("the role could not be put back on %s: %w", home, told(err))
+	moves, err := d.switchTo(asking, home)
+	if err != nil {
+		return fmt.Errorf("the role could not be put back on %s: %w", home, err)
 	}
-	return nil
+	if _, err = d.wait(ctx, moves); ctx.Err() != nil {
+		return nil // nobody wants to know
+	}
+	return err
 }
 
 func (d *drill) report(took map[string][]time.Duration, missed map[string]int, kinds map[string]string) error {

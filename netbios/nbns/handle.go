@@ -104,7 +104,7 @@ func guarded(role *registry.RoleState, p packet, id uint16, name netbios.Name, d
 func positiveList(list []netip.Addr, ttl uint32, id uint16, name netbios.Name, dst []byte) []byte {
 	var room [maxAddrs]netbios.Address
 	addrs := room[:0]
-	for _, a := range list[:min(len(list), maxAddrs)] {
+	for _, a := range list {
 		addrs = append(addrs, netbios.Address{Flags: netbios.HNode, Addr: a})
 	}
 	return netbios.AppendPositiveQueryResponse(dst, id, name, ttl, addrs...)

@@ -211,7 +211,7 @@ func nodeText(snap *registry.Snapshot, s *registry.RoleState, n *registry.Node) 
 	text := "node " + n.Name + ": passive, nothing of it is published under this name"
 	for _, served := range s.Served {
 		if served == n {
-			text = fmt.Sprintf("node %s: served with %s", n.Name, joinAddrs(n.Public))
+			text = fmt.Sprintf("node %s: served with %s", n.Name, registry.JoinAddrs(n.Public))
 		}
 	}
 	if _, drained := snap.Drained(n.Name); drained {
@@ -221,14 +221,6 @@ func nodeText(snap *registry.Snapshot, s *registry.RoleState, n *registry.Node) 
 		text += fmt.Sprintf("; %s is class %s and never published", o.Addr, o.Class)
 	}
 	return text
-}
-
-func joinAddrs(addrs []netip.Addr) string {
-	out := make([]string, len(addrs))
-	for i, a := range addrs {
-		out[i] = a.String()
-	}
-	return strings.Join(out, ", ")
 }
 
 func (e *Explanation) pointer(snap *registry.Snapshot, entry registry.Entry) {

@@ -3,9 +3,9 @@ package pushctl
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
+	"github.com/nameward/nameward/registry"
 	"github.com/nameward/nameward/registry/control"
 	"github.com/nameward/nameward/registry/push"
 )
@@ -57,9 +57,5 @@ func addrsText(addrs []netip.Addr) string {
 	if len(addrs) == 0 {
 		return "no address"
 	}
-	words := make([]string, len(addrs))
-	for i, a := range addrs {
-		words[i] = a.String()
-	}
-	return strings.Join(words, ", ")
+	return registry.JoinAddrs(addrs)
 }
